@@ -1,0 +1,1 @@
+//! The ensemble: weights from out-of-sample errors, calibrated intervals.

@@ -1,0 +1,13 @@
+//! The engine of pg_folio: forecast models, their ensemble with calibrated intervals, and portfolio construction.
+//!
+//! It knows no database, no clock, no environment and starts no thread: prices, seeds, times and the
+//! [`task::Executor`] that runs its jobs are arguments, and every failure is a value with a name.
+
+pub mod error;
+pub mod forecast;
+pub mod model;
+pub mod panel;
+pub mod portfolio;
+pub mod task;
+
+pub use error::{Error, Result};

@@ -1,0 +1,51 @@
+//! The last price: a random walk. The yardstick of every other model, and the hardest to beat on daily prices.
+
+use serde_json::{Value, json};
+
+use super::{Failure, Fitted, Model, Path, require_observations};
+use crate::task::Task;
+
+/// The random walk without drift: the forecast is the last log price, its variance grows with the step.
+#[derive(Debug, Clone, Copy)]
+pub struct Naive;
+
+impl Model for Naive {
+    fn name(&self) -> &'static str {
+        "naive"
+    }
+
+    fn min_observations(&self) -> usize {
+        2
+    }
+
+    fn fit(&self, y: &[f64], _horizon: usize, _task: &Task) -> Result<Box<dyn Fitted>, Failure> {
+        require_observations(self, y)?;
+        let changes = y.len() - 1;
+        let variance = y.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>() / changes as f64;
+        Ok(Box::new(Fit { sigma: variance.sqrt() }))
+    }
+}
+
+struct Fit {
+    sigma: f64,
+}
+
+impl Fitted for Fit {
+    fn forecast(
+        &self,
+        y: &[f64],
+        origins: &[usize],
+        horizon: usize,
+        _task: &Task,
+    ) -> Result<Vec<Path>, Failure> {
+        let sd: Vec<f64> = (1..=horizon).map(|step| self.sigma * (step as f64).sqrt()).collect();
+        Ok(origins
+            .iter()
+            .map(|&origin| Path { mean: vec![y[origin - 1]; horizon], sd: sd.clone() })
+            .collect())
+    }
+
+    fn detail(&self) -> Value {
+        json!({ "sigma": self.sigma })
+    }
+}

@@ -1,0 +1,1 @@
+//! Portfolio construction: covariance, views, Black-Litterman, optimisation.

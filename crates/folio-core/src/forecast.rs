@@ -1,1 +1,12 @@
-//! The ensemble: weights from out-of-sample errors, calibrated intervals.
+//! Forecasts of many tickers: every model of a ticker is validated out of sample, weighted by what it showed there,
+//! and combined into one path with a calibrated interval.
+
+mod ensemble;
+mod interval;
+mod member;
+mod request;
+mod weight;
+
+pub use ensemble::{Ensemble, Report, Status, Step, forecast};
+pub use member::{Member, MemberFit};
+pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};

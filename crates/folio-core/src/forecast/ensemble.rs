@@ -1,0 +1,204 @@
+//! The plan and the combination: a job per ticker and model, then per ticker weights, a path and an interval.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::interval;
+use super::member::{self, Member, MemberFit, Split};
+use super::request::Request;
+use super::weight;
+use crate::model::Failure;
+use crate::panel::{PricePanel, Series, Timestamp};
+use crate::task::{self, Cancel, Executor};
+use crate::{Error, Result};
+
+/// The fewest prices that give a change to forecast from.
+const MIN_PRICES: usize = 2;
+
+/// A step of a forecast, in prices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The day it falls on.
+    pub ts: Timestamp,
+    /// The median: the exponential of the forecast log price.
+    pub forecast: f64,
+    /// The lower bound of the interval.
+    pub lower: f64,
+    /// The upper bound of the interval.
+    pub upper: f64,
+}
+
+/// How a ticker's forecast came about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Status {
+    /// Every model took part, weighted by its errors out of sample.
+    Complete,
+    /// Some models could not; the others were weighted by their errors out of sample.
+    Partial {
+        /// The models that failed.
+        missing: Vec<&'static str>,
+    },
+    /// Too few prices to validate on: equal weights of the models that could fit, and the interval of a random walk.
+    ShortHistory {
+        /// How many prices there are.
+        prices: usize,
+    },
+}
+
+/// One ticker's forecast.
+#[derive(Debug, Clone)]
+pub struct Ensemble {
+    /// The steps 1, 2, ..., horizon.
+    pub steps: Vec<Step>,
+    /// The models, in the order of [`crate::model::MODELS`].
+    pub members: Vec<Member>,
+    /// How it came about.
+    pub status: Status,
+}
+
+/// A ticker with its forecast, or why it has none.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The ticker.
+    pub ticker: String,
+    /// The forecast.
+    pub outcome: Result<Ensemble>,
+}
+
+/// Forecasts every ticker of the panel; one that fails costs its own report only.
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn forecast(
+    panel: PricePanel,
+    request: &Request,
+    executor: &dyn Executor,
+    cancel: &Cancel,
+) -> Result<Vec<Report>> {
+    let plans: Vec<(String, Result<Arc<Plan>>)> = panel
+        .into_columns()
+        .into_iter()
+        .map(|(ticker, series)| (ticker, series.and_then(Plan::new)))
+        .collect();
+    let outcomes = run(&plans, request, executor, cancel)?;
+    let mut outcomes = outcomes.into_iter();
+    let report = |(ticker, plan): (String, Result<Arc<Plan>>)| {
+        let outcome = plan.and_then(|plan| {
+            let members = outcomes.by_ref().take(request.models.models().len()).collect();
+            combine(&ticker, &plan, members, request)
+        });
+        Report { ticker, outcome }
+    };
+    Ok(plans.into_iter().map(report).collect())
+}
+
+/// What every model of one ticker reads.
+struct Plan {
+    series: Series,
+    log_prices: Vec<f64>,
+    split: Option<Split>,
+}
+
+impl Plan {
+    fn new(series: Series) -> Result<Arc<Plan>> {
+        let got = series.close().len();
+        if got < MIN_PRICES {
+            let found = vec![(series.ticker().to_owned(), got)];
+            return Err(Error::TooShort { need: MIN_PRICES, found });
+        }
+        Ok(Arc::new(Plan { log_prices: series.log_prices(), split: Split::of(got), series }))
+    }
+}
+
+/// Runs every model of every plan; the members of one ticker follow each other.
+fn run(
+    plans: &[(String, Result<Arc<Plan>>)],
+    request: &Request,
+    executor: &dyn Executor,
+    cancel: &Cancel,
+) -> Result<Vec<Member>> {
+    let planned = plans.iter().filter_map(|(_, plan)| plan.as_ref().ok());
+    let items: Vec<_> = planned
+        .flat_map(|plan| request.models.models().iter().map(move |&model| (Arc::clone(plan), model)))
+        .collect();
+    let names: Vec<&'static str> = items.iter().map(|(_, model)| model.name()).collect();
+    let (request, flag) = (request.clone(), cancel.clone());
+    let outcomes = task::map(executor, cancel, items, move |(plan, model)| {
+        let seed = request.seed.derive(plan.series.ticker());
+        member::run(model, seed, &plan.log_prices, plan.split.as_ref(), &request, &flag)
+    })?;
+    let member = |(outcome, model): (Result<Member, task::Panicked>, &'static str)| {
+        outcome.unwrap_or_else(|task::Panicked(message)| Member {
+            model,
+            outcome: Err(Failure::Panicked(message)),
+            elapsed: Duration::ZERO,
+        })
+    };
+    Ok(outcomes.into_iter().zip(names).map(member).collect())
+}
+
+fn combine(ticker: &str, plan: &Plan, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
+    let horizon = request.horizon.steps();
+    let missing: Vec<&'static str> =
+        members.iter().filter(|member| member.outcome.is_err()).map(|member| member.model).collect();
+    let mut fits: Vec<&mut MemberFit> =
+        members.iter_mut().filter_map(|member| member.outcome.as_mut().ok()).collect();
+    if fits.is_empty() {
+        return Err(no_model(ticker, &members));
+    }
+    weight::assign(&mut fits, horizon);
+    let y = &plan.log_prices;
+    if let Some(split) = &plan.split {
+        fits.iter_mut().for_each(|fit| fit.relative_mae = relative_mae(y, &split.origins, &fit.errors));
+    }
+    let path: Vec<f64> = (0..horizon)
+        .map(|step| fits.iter().map(|fit| fit.weights[step] * fit.path.mean[step]).sum())
+        .collect();
+    let errors = plan.split.as_ref().map(|split| combined_errors(&split.origins, &fits)).unwrap_or_default();
+    let widths = interval::half_widths(y, &errors, request.level, horizon);
+    let status = match (&plan.split, missing.is_empty()) {
+        (None, _) => Status::ShortHistory { prices: y.len() },
+        (Some(_), true) => Status::Complete,
+        (Some(_), false) => Status::Partial { missing },
+    };
+    Ok(Ensemble { steps: steps(&plan.series, &path, &widths), members, status })
+}
+
+fn no_model(ticker: &str, members: &[Member]) -> Error {
+    let reason =
+        |member: &Member| member.outcome.as_ref().err().map(|failure| (member.model, failure.to_string()));
+    Error::NoModel { ticker: ticker.to_owned(), failures: members.iter().filter_map(reason).collect() }
+}
+
+/// The weighted errors of the members at each origin; the weights sum to one, so they are the ensemble's errors.
+fn combined_errors(origins: &[usize], fits: &[&mut MemberFit]) -> Vec<(usize, Vec<f64>)> {
+    let voters: Vec<&MemberFit> =
+        fits.iter().map(|fit| &**fit).filter(|fit| !fit.errors.is_empty()).collect();
+    let Some(first) = voters.first() else { return Vec::new() };
+    let at =
+        |row: usize, step: usize| voters.iter().map(|fit| fit.weights[step] * fit.errors[row][step]).sum();
+    let combined = |(row, &origin): (usize, &usize)| {
+        (origin, (0..first.errors[row].len()).map(|step| at(row, step)).collect())
+    };
+    origins.iter().enumerate().map(combined).collect()
+}
+
+fn relative_mae(y: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Option<f64> {
+    let own: f64 = errors.iter().flatten().map(|error| error.abs()).sum();
+    let naive_from = |(&origin, row): (&usize, &Vec<f64>)| {
+        (0..row.len()).map(|step| (y[origin + step] - y[origin - 1]).abs()).sum::<f64>()
+    };
+    let naive: f64 = origins.iter().zip(errors).map(naive_from).sum();
+    (naive > 0.0).then(|| own / naive)
+}
+
+fn steps(series: &Series, path: &[f64], widths: &[f64]) -> Vec<Step> {
+    let last = series.ts().last().copied().unwrap_or(Timestamp(0));
+    let step = |((ts, mean), width): ((Timestamp, &f64), &f64)| Step {
+        ts,
+        forecast: mean.exp(),
+        lower: (mean - width).exp(),
+        upper: (mean + width).exp(),
+    };
+    last.next_weekdays(path.len()).into_iter().zip(path).zip(widths).map(step).collect()
+}

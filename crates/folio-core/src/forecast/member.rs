@@ -1,0 +1,164 @@
+//! One model of one ticker: fitted to the first part of the history, validated on the rest, then fitted to all.
+
+use std::time::Duration;
+
+use super::request::Request;
+use crate::model::{Failure, Model, Path};
+use crate::task::{Cancel, Seed, Task};
+
+/// The share of the history that validates.
+const VALIDATION_SHARE: f64 = 0.3;
+
+/// At most this many days validate (two trading years): older errors say little about today's market.
+const MAX_VALIDATION_DAYS: usize = 504;
+
+/// At most this many origins; with more days the origins stand further apart. Errors of neighbouring origins overlap,
+/// so more of them cost time and add little.
+const MAX_ORIGINS: usize = 120;
+
+/// With fewer days than this before the first origin no model is worth validating.
+const MIN_TRAINING_DAYS: usize = 40;
+
+/// Fewer validated origins than this give no weights and no quantiles.
+pub(super) const MIN_ORIGINS: usize = 20;
+
+/// Where a history is cut, and from where forecasts are validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Split {
+    /// The fit sees `y[..training]`.
+    pub training: usize,
+    /// The origins, rising; all at or after `training`.
+    pub origins: Vec<usize>,
+}
+
+impl Split {
+    /// The split of a history of `n` prices; None where it is too short to validate anything.
+    pub fn of(n: usize) -> Option<Split> {
+        let validation = ((n as f64 * VALIDATION_SHARE) as usize).min(MAX_VALIDATION_DAYS);
+        let training = n - validation;
+        if training < MIN_TRAINING_DAYS || validation < MIN_ORIGINS {
+            return None;
+        }
+        let stride = validation.div_ceil(MAX_ORIGINS);
+        // Counted back from the last day that has a known outcome, so that the newest errors are always in.
+        let mut origins: Vec<usize> = (training..n).rev().step_by(stride).collect();
+        origins.reverse();
+        Some(Split { training, origins })
+    }
+}
+
+/// What a model did for a ticker.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The model's name.
+    pub model: &'static str,
+    /// The forecast and what is known of its quality, or why there is none.
+    pub outcome: Result<MemberFit, Failure>,
+    /// The CPU time of both fits and all forecasts.
+    pub elapsed: Duration,
+}
+
+/// A model's forecast of a ticker, and what is known of its quality.
+#[derive(Debug, Clone)]
+pub struct MemberFit {
+    /// The forecast of the log price, from a fit to the whole history.
+    pub path: Path,
+    /// The weight at each step; zero until the ensemble is combined.
+    pub weights: Vec<f64>,
+    /// The root mean squared error of the log price, out of sample, over all steps; None without validation.
+    pub validation_rmse: Option<f64>,
+    /// The mean absolute error relative to naive's at the same origins and steps.
+    pub relative_mae: Option<f64>,
+    /// The fit's own report.
+    pub detail: serde_json::Value,
+    /// The validated errors: a row per origin, a column per step that has an outcome.
+    pub(super) errors: Vec<Vec<f64>>,
+}
+
+impl MemberFit {
+    /// The mean of the weights over the steps.
+    pub fn weight(&self) -> f64 {
+        self.weights.iter().sum::<f64>() / self.weights.len() as f64
+    }
+}
+
+/// Fits, validates and forecasts.
+pub(super) fn run(
+    model: &'static dyn Model,
+    ticker_seed: Seed,
+    y: &[f64],
+    split: Option<&Split>,
+    request: &Request,
+    cancel: &Cancel,
+) -> Member {
+    let start = (request.clock)();
+    let task = Task { cancel: cancel.clone(), seed: ticker_seed.derive(model.name()) };
+    let outcome = fit_and_forecast(model, y, split, request.horizon.steps(), &task);
+    Member { model: model.name(), outcome, elapsed: (request.clock)().saturating_sub(start) }
+}
+
+fn fit_and_forecast(
+    model: &dyn Model,
+    y: &[f64],
+    split: Option<&Split>,
+    horizon: usize,
+    task: &Task,
+) -> Result<MemberFit, Failure> {
+    let errors = split.map(|split| validate(model, y, split, horizon, task)).transpose()?.unwrap_or_default();
+    let fitted = model.fit(y, horizon, task)?;
+    let path = fitted.forecast(y, &[y.len()], horizon, task)?.pop().ok_or(Failure::NotFinite("forecast"))?;
+    require_finite(&path)?;
+    Ok(MemberFit {
+        path,
+        weights: vec![0.0; horizon],
+        validation_rmse: root_mean_square(&errors),
+        relative_mae: None,
+        detail: fitted.detail(),
+        errors,
+    })
+}
+
+fn validate(
+    model: &dyn Model,
+    y: &[f64],
+    split: &Split,
+    horizon: usize,
+    task: &Task,
+) -> Result<Vec<Vec<f64>>, Failure> {
+    let fitted = model.fit(&y[..split.training], horizon, task)?;
+    let paths = fitted.forecast(y, &split.origins, horizon, task)?;
+    paths.iter().try_for_each(require_finite)?;
+    let errors_from = |(&origin, path): (&usize, &Path)| {
+        y[origin..].iter().zip(&path.mean).map(|(outcome, forecast)| outcome - forecast).collect()
+    };
+    Ok(split.origins.iter().zip(&paths).map(errors_from).collect())
+}
+
+fn require_finite(path: &Path) -> Result<(), Failure> {
+    let finite = path.mean.iter().chain(&path.sd).all(|value| value.is_finite());
+    if finite { Ok(()) } else { Err(Failure::NotFinite("forecast")) }
+}
+
+fn root_mean_square(errors: &[Vec<f64>]) -> Option<f64> {
+    let count = errors.iter().map(Vec::len).sum::<usize>();
+    let squares = errors.iter().flatten().map(|error| error * error).sum::<f64>();
+    (count > 0).then(|| (squares / count as f64).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_trains_before_it_validates() {
+        assert_eq!(Split::of(66), None);
+        for n in [67, 100, 1000, 8000] {
+            let split = Split::of(n).unwrap();
+            assert!(split.training >= MIN_TRAINING_DAYS && split.training <= split.origins[0]);
+            assert!((MIN_ORIGINS..=MAX_ORIGINS).contains(&split.origins.len()), "{n}");
+            assert_eq!(split.origins.last(), Some(&(n - 1)));
+        }
+        assert_eq!(Split::of(1000).unwrap().origins.len(), 100);
+        assert_eq!(Split::of(8000).unwrap().training, 8000 - MAX_VALIDATION_DAYS);
+    }
+}

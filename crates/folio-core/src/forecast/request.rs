@@ -1,0 +1,132 @@
+//! What a caller asks of a forecast, validated once: past these constructors nothing checks again.
+
+use std::time::Duration;
+
+use crate::model::{self, MAX_HORIZON, MODELS, Model};
+use crate::task::Seed;
+use crate::{Error, Result};
+
+/// The default horizon: one trading month.
+pub const DEFAULT_HORIZON: usize = 21;
+
+/// The default level of intervals.
+pub const DEFAULT_LEVEL: f64 = 0.8;
+
+/// How many steps ahead: 1 to [`MAX_HORIZON`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizon(usize);
+
+impl Horizon {
+    /// A horizon of `steps` trading days.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] outside 1 to [`MAX_HORIZON`].
+    pub fn new(steps: i64) -> Result<Horizon> {
+        match usize::try_from(steps) {
+            Ok(steps @ 1..=MAX_HORIZON) => Ok(Horizon(steps)),
+            _ => Err(Error::InvalidArgument {
+                argument: "horizon",
+                value: steps.to_string(),
+                expected: format!("a number of trading days from 1 to {MAX_HORIZON}"),
+            }),
+        }
+    }
+
+    /// The number of steps.
+    pub fn steps(self) -> usize {
+        self.0
+    }
+}
+
+/// The share of outcomes that an interval is meant to hold, strictly between 0 and 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level(f64);
+
+impl Level {
+    /// A level such as 0.8.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] outside 0.01 to 0.99: beyond it a few hundred errors say nothing of the quantile.
+    pub fn new(level: f64) -> Result<Level> {
+        if (0.01..=0.99).contains(&level) {
+            return Ok(Level(level));
+        }
+        let hint = if (1.0..=99.0).contains(&level) {
+            format!("; write {} for {level} %", level / 100.0)
+        } else {
+            String::new()
+        };
+        Err(Error::InvalidArgument {
+            argument: "level",
+            value: level.to_string(),
+            expected: format!("a share from 0.01 to 0.99{hint}"),
+        })
+    }
+
+    /// The share.
+    pub fn share(self) -> f64 {
+        self.0
+    }
+}
+
+/// The models of an ensemble, each once, in the order of [`MODELS`].
+#[derive(Clone)]
+pub struct ModelSet(Vec<&'static dyn Model>);
+
+impl ModelSet {
+    /// The models of these names; naive takes part in every run as the yardstick, in the ensemble only if named.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], or [`Error::InvalidArgument`] for an empty list.
+    pub fn new<S: AsRef<str>>(names: &[S]) -> Result<ModelSet> {
+        let named = names.iter().map(|name| model::by_name(name.as_ref())).collect::<Result<Vec<_>>>()?;
+        if named.is_empty() {
+            return Err(Error::InvalidArgument {
+                argument: "models",
+                value: "{}".to_owned(),
+                expected: format!("at least one of {}", ModelSet::all().names().join(", ")),
+            });
+        }
+        let is_named = |model: &&&'static dyn Model| named.iter().any(|other| other.name() == model.name());
+        Ok(ModelSet(MODELS.iter().filter(is_named).copied().collect()))
+    }
+
+    /// Every model.
+    pub fn all() -> ModelSet {
+        ModelSet(MODELS.to_vec())
+    }
+
+    /// The models.
+    pub fn models(&self) -> &[&'static dyn Model] {
+        &self.0
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|model| model.name()).collect()
+    }
+}
+
+impl std::fmt::Debug for ModelSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+/// Reads the CPU time of the calling thread; the engine has no clock of its own.
+pub type Clock = fn() -> Duration;
+
+/// A validated request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// How many steps ahead.
+    pub horizon: Horizon,
+    /// The level of the interval.
+    pub level: Level,
+    /// The ensemble's models.
+    pub models: ModelSet,
+    /// The seed from which those of the tickers and models are derived.
+    pub seed: Seed,
+    /// What members' times are measured with.
+    pub clock: Clock,
+}

@@ -11,6 +11,12 @@ pub struct Timestamp(pub i64);
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 impl Timestamp {
+    /// Stands for no time and for minus infinity; no price may have it.
+    pub const MIN: Timestamp = Timestamp(i64::MIN);
+
+    /// Stands for infinity; no price may have it.
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
     /// The next `count` weekdays after this time, at the same time of day.
     pub fn next_weekdays(self, count: usize) -> Vec<Timestamp> {
         // Day 0 of the epoch was a Thursday; counted from Monday, weekdays are 0 to 4.
@@ -41,6 +47,8 @@ pub enum BadPriceReason {
     Negative,
     /// A second row of the same time.
     Duplicate,
+    /// No time, or an infinite one.
+    NoTime,
 }
 
 /// A price that no model may see, and where it stands.
@@ -64,18 +72,19 @@ pub struct Series {
 }
 
 impl Series {
-    /// Sorts the rows by time and checks them.
+    /// Sorts the rows by time, keeps the last `history` of them and checks those.
     ///
     /// # Errors
     /// [`Error::BadPrices`] with the bad rows.
-    pub fn new(ticker: String, mut rows: Vec<PriceRow>) -> Result<Series> {
+    pub fn new(ticker: String, mut rows: Vec<PriceRow>, history: usize) -> Result<Series> {
         if !rows.is_sorted_by_key(|row| row.ts) {
             rows.sort_by_key(|row| row.ts);
         }
+        rows.drain(..rows.len().saturating_sub(history));
         let mut bad: Vec<BadPrice> = Vec::new();
         for (index, &row) in rows.iter().enumerate() {
             let duplicate = index > 0 && rows[index - 1].ts == row.ts;
-            if let Some(reason) = bad_price(row.close).or(duplicate.then_some(BadPriceReason::Duplicate)) {
+            if let Some(reason) = bad_row(row).or(duplicate.then_some(BadPriceReason::Duplicate)) {
                 bad.push(BadPrice { row, reason });
             }
         }
@@ -107,18 +116,12 @@ impl Series {
     pub fn log_prices(&self) -> Vec<f64> {
         self.close.iter().map(|price| price.ln()).collect()
     }
-
-    /// The same series with its last `count` rows only.
-    pub fn last(mut self, count: usize) -> Series {
-        let drop = self.ts.len().saturating_sub(count);
-        self.ts.drain(..drop);
-        self.close.drain(..drop);
-        self
-    }
 }
 
-fn bad_price(close: f64) -> Option<BadPriceReason> {
+fn bad_row(row: PriceRow) -> Option<BadPriceReason> {
+    let PriceRow { ts, close } = row;
     match close {
+        _ if ts == Timestamp::MIN || ts == Timestamp::MAX => Some(BadPriceReason::NoTime),
         _ if close.is_nan() => Some(BadPriceReason::NotANumber),
         _ if close.is_infinite() => Some(BadPriceReason::Infinite),
         0.0 => Some(BadPriceReason::Zero),
@@ -233,7 +236,7 @@ mod tests {
 
     fn column(ticker: &str, rows: &[(i64, f64)]) -> (String, Result<Series>) {
         let rows = rows.iter().map(|&(day, close)| row(day, close)).collect();
-        (ticker.to_owned(), Series::new(ticker.to_owned(), rows))
+        (ticker.to_owned(), Series::new(ticker.to_owned(), rows, usize::MAX))
     }
 
     #[test]
@@ -250,7 +253,7 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_bad_ones_named() {
-        let series = Series::new("A".into(), vec![row(2, 20.0), row(1, 10.0)]).unwrap();
+        let series = Series::new("A".into(), vec![row(2, 20.0), row(1, 10.0), row(0, -1.0)], 2).unwrap();
         assert_eq!(series.close(), [10.0, 20.0]);
 
         let rows = vec![
@@ -261,7 +264,7 @@ mod tests {
             row(5, 1.0),
             row(5, 2.0),
         ];
-        let Error::BadPrices { rows, total, .. } = Series::new("A".into(), rows).unwrap_err() else {
+        let Error::BadPrices { rows, total, .. } = Series::new("A".into(), rows, 100).unwrap_err() else {
             panic!()
         };
         let reasons: Vec<BadPriceReason> = rows.iter().map(|bad| bad.reason).collect();

@@ -14,17 +14,30 @@ pub struct Cancelled;
 
 /// A flag that asks running jobs to stop. Clones share the flag.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    flag: Arc<AtomicBool>,
+    poll: Option<fn() -> bool>,
+}
 
 impl Cancel {
+    /// A flag that is also set once `poll` says so. For work on the thread that would have to set the flag, which
+    /// then has no other moment to look whether somebody asked.
+    pub fn polling(poll: fn() -> bool) -> Cancel {
+        Cancel { flag: Arc::default(), poll: Some(poll) }
+    }
+
     /// Asks every holder of a clone to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.flag.store(true, Ordering::Release);
     }
 
     /// Fails once the flag is set. Every inner loop calls it at least every 20 ms of work; it costs one load.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.0.load(Ordering::Acquire) { Err(Cancelled) } else { Ok(()) }
+        if self.flag.load(Ordering::Acquire) || self.poll.is_some_and(|poll| poll()) {
+            self.cancel();
+            return Err(Cancelled);
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +103,9 @@ impl Executor for Inline {
 #[error("panicked: {0}")]
 pub struct Panicked(pub String);
 
+/// Where a job leaves its result.
+type Slot<R> = Mutex<Option<Result<R, Panicked>>>;
+
 /// Applies `work` to every item on the executor; results keep the order of the items.
 pub fn map<T, R>(
     executor: &dyn Executor,
@@ -101,8 +117,7 @@ where
     T: Send + 'static,
     R: Send + 'static,
 {
-    let slots: Arc<Vec<Mutex<Option<Result<R, Panicked>>>>> =
-        Arc::new(items.iter().map(|_| Mutex::new(None)).collect());
+    let slots: Arc<Vec<Slot<R>>> = Arc::new(items.iter().map(|_| Mutex::new(None)).collect());
     let work = Arc::new(work);
     let jobs = items
         .into_iter()

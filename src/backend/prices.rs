@@ -1,0 +1,251 @@
+//! From a relation to a panel: any table or view with ticker, ts and close, read once by SPI as the calling user.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+
+use folio_core::Error;
+use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+use pgrx::{PgRelation, PgTryBuilder, pg_sys, spi};
+
+use super::report::{Report, Result, SqlState};
+
+/// Rows fetched from the cursor at a time: enough to make the calls' cost small, few enough to keep memory flat.
+const FETCH_ROWS: i64 = 10_000;
+
+/// Microseconds from 1970-01-01, the engine's origin, to 2000-01-01, Postgres'.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+/// Which prices to read.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The relation; None takes the one that folio.prices names.
+    pub relation: Option<pg_sys::Oid>,
+    /// The tickers, each once, in the order of the result; None takes all, sorted by name.
+    pub tickers: Option<Vec<String>>,
+    /// Only rows up to this time.
+    pub as_of: Option<TimestampWithTimeZone>,
+    /// How many of the newest rows of each ticker are kept.
+    pub history: usize,
+}
+
+/// Reads the prices. The panel has a column per ticker asked for, also for those that have no rows.
+pub fn read(selection: &Selection, default_relation: &str) -> Result<PricePanel> {
+    let source = Source::open(selection.relation, default_relation)?;
+    let mut rows = source.fetch(selection)?;
+    let tickers = selection.tickers.clone().unwrap_or_else(|| {
+        let mut all: Vec<String> = rows.keys().cloned().collect();
+        all.sort_unstable();
+        all
+    });
+    let column = |ticker: String| {
+        let series = match rows.remove(&ticker) {
+            Some(rows) => Series::new(ticker.clone(), rows, selection.history),
+            None => Err(Error::UnknownTicker { ticker: ticker.clone() }),
+        };
+        (ticker, series)
+    };
+    Ok(PricePanel::new(tickers.into_iter().map(column).collect()))
+}
+
+/// The engine's time as Postgres' timestamp.
+pub fn to_postgres(ts: Timestamp) -> pgrx::datum::Timestamp {
+    pgrx::datum::Timestamp::saturating_from_raw(ts.0.saturating_sub(POSTGRES_EPOCH))
+}
+
+/// A relation whose columns were checked.
+struct Source {
+    /// Its name, qualified and quoted.
+    name: String,
+    /// Whether the ticker column compares with text as it is, so that an index on it can be used.
+    ticker_is_text: bool,
+}
+
+/// A column that the relation must have, and what its type may be.
+struct Column {
+    name: &'static str,
+    expected: &'static str,
+    accepts: fn(pg_sys::Oid) -> bool,
+}
+
+const COLUMNS: [Column; 3] = [
+    Column { name: "ticker", expected: "text, varchar, char, name or an enum", accepts: is_text_like },
+    Column { name: "ts", expected: "date, timestamp or timestamptz", accepts: is_time },
+    Column { name: "close", expected: "a number", accepts: is_number },
+];
+
+impl Source {
+    fn open(relation: Option<pg_sys::Oid>, default_relation: &str) -> Result<Source> {
+        let relation = match relation {
+            // SAFETY: on the main thread inside a transaction; the lock is held while the relation is open.
+            Some(oid) => unsafe { PgRelation::with_lock(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE) },
+            None => PgRelation::open_with_name_and_share_lock(default_relation)
+                .map_err(|_| missing_relation(default_relation))?,
+        };
+        let name = spi::quote_qualified_identifier(relation.namespace(), relation.name());
+        let columns = relation.tuple_desc();
+        let mut ticker_is_text = false;
+        for Column { name: column, expected, accepts } in COLUMNS {
+            let found =
+                columns.iter().find(|attribute| !attribute.attisdropped && attribute.name() == column);
+            let found = found.ok_or_else(|| missing_column(&name, column))?;
+            // SAFETY: a catalog lookup on the main thread inside a transaction.
+            let type_oid = unsafe { pg_sys::getBaseType(found.atttypid) };
+            if !accepts(type_oid) {
+                return Err(wrong_type(&name, column, expected, found.atttypid));
+            }
+            ticker_is_text |= column == "ticker" && [pg_sys::TEXTOID, pg_sys::VARCHAROID].contains(&type_oid);
+        }
+        Ok(Source { name, ticker_is_text })
+    }
+
+    fn query(&self, selection: &Selection) -> (String, Vec<DatumWithOid<'static>>) {
+        let mut arguments: Vec<DatumWithOid<'static>> = Vec::new();
+        let mut conditions = vec!["ticker IS NOT NULL".to_owned()];
+        if let Some(tickers) = &selection.tickers {
+            arguments.push(tickers.clone().into());
+            let ticker = if self.ticker_is_text { "ticker" } else { "ticker::text" };
+            conditions.push(format!("{ticker} = ANY (${})", arguments.len()));
+        }
+        if let Some(as_of) = selection.as_of {
+            arguments.push(as_of.into());
+            conditions.push(format!("ts <= ${}", arguments.len()));
+        }
+        let select = format!(
+            "SELECT ticker::text, ts::timestamp, close::float8 FROM {} WHERE {}",
+            self.name,
+            conditions.join(" AND ")
+        );
+        (select, arguments)
+    }
+
+    /// The rows of each ticker, as they come.
+    fn fetch(&self, selection: &Selection) -> Result<HashMap<String, Vec<PriceRow>>> {
+        let (query, arguments) = self.query(selection);
+        let name = self.name.clone();
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(fetch_rows(&query, &arguments))))
+            .catch_when(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, move |cause| {
+                Err(no_privilege(&name, cause))
+            })
+            .execute()
+    }
+}
+
+fn fetch_rows(query: &str, arguments: &[DatumWithOid<'static>]) -> HashMap<String, Vec<PriceRow>> {
+    let mut rows: HashMap<String, Vec<PriceRow>> = HashMap::new();
+    Spi::connect(|client| {
+        let mut cursor = client.open_cursor(query, arguments);
+        loop {
+            let batch = cursor.fetch(FETCH_ROWS)?;
+            if batch.is_empty() {
+                return Ok::<_, spi::Error>(());
+            }
+            for row in batch {
+                let Some(ticker) = row.get::<&str>(1)? else { continue };
+                let price =
+                    PriceRow { ts: from_postgres(row.get(2)?), close: row.get(3)?.unwrap_or(f64::NAN) };
+                match rows.get_mut(ticker) {
+                    Some(series) => series.push(price),
+                    None => drop(rows.insert(ticker.to_owned(), vec![price])),
+                }
+            }
+            // SAFETY: the batch was consumed and nothing borrowed from it is left; pgrx would keep it to the end.
+            unsafe { pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable) };
+        }
+    })
+    .unwrap_or_else(|error: spi::Error| {
+        let hint = "Please report it with this text.";
+        Report::new(SqlState::INTERNAL_ERROR, "cannot read prices", error.to_string(), hint).raise()
+    });
+    rows
+}
+
+fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
+    match ts.map(pgrx::datum::Timestamp::into_inner) {
+        None | Some(i64::MIN) => Timestamp::MIN,
+        Some(i64::MAX) => Timestamp::MAX,
+        Some(micros) => Timestamp(micros + POSTGRES_EPOCH),
+    }
+}
+
+fn is_text_like(type_oid: pg_sys::Oid) -> bool {
+    let (mut category, mut preferred) = (0, false);
+    // SAFETY: a catalog lookup on the main thread; both pointers are valid.
+    unsafe { pg_sys::get_type_category_preferred(type_oid, &mut category, &mut preferred) };
+    [pg_sys::TYPCATEGORY_STRING, pg_sys::TYPCATEGORY_ENUM].contains(&(category as u8))
+}
+
+fn is_time(type_oid: pg_sys::Oid) -> bool {
+    [pg_sys::DATEOID, pg_sys::TIMESTAMPOID, pg_sys::TIMESTAMPTZOID].contains(&type_oid)
+}
+
+fn is_number(type_oid: pg_sys::Oid) -> bool {
+    use pg_sys::{FLOAT4OID, FLOAT8OID, INT2OID, INT4OID, INT8OID, NUMERICOID};
+    [INT2OID, INT4OID, INT8OID, FLOAT4OID, FLOAT8OID, NUMERICOID].contains(&type_oid)
+}
+
+/// The way out of every problem with the relation.
+fn view_hint(relation: &str) -> String {
+    format!(
+        "Make a view with the right names and types, for instance: CREATE VIEW my_prices AS SELECT symbol AS ticker, \
+         day AS ts, adjusted_close AS close FROM {relation}; and set folio.prices = 'my_prices', or pass prices => 'my_prices'."
+    )
+}
+
+fn missing_relation(relation: &str) -> Report {
+    Report::new(
+        SqlState::UNDEFINED_TABLE,
+        format!("price relation \"{relation}\" does not exist"),
+        "folio.prices names it; it must have the columns ticker, ts and close.",
+        view_hint("my_table"),
+    )
+}
+
+fn missing_column(relation: &str, column: &str) -> Report {
+    Report::new(
+        SqlState::UNDEFINED_COLUMN,
+        format!("column \"{column}\" of price relation {relation} does not exist"),
+        "A price relation has the columns ticker, ts and close.",
+        view_hint(relation),
+    )
+}
+
+fn wrong_type(relation: &str, column: &str, expected: &str, found: pg_sys::Oid) -> Report {
+    // SAFETY: format_type_be returns a palloc'd C string for any oid.
+    let found =
+        unsafe { std::ffi::CStr::from_ptr(pg_sys::format_type_be(found)) }.to_string_lossy().into_owned();
+    Report::new(
+        SqlState::DATATYPE_MISMATCH,
+        format!("column \"{column}\" of price relation {relation} has type {found}"),
+        format!("Expected: {expected}."),
+        view_hint(relation),
+    )
+}
+
+fn no_privilege(relation: &str, cause: CaughtError) -> Report {
+    let message = match cause {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.message().to_owned(),
+        CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
+    };
+    Report::new(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        message,
+        format!("Prices are read as the calling user, from {relation}."),
+        format!("GRANT SELECT ON {relation} to this role. {}", view_hint(relation)),
+    )
+}
+
+/// The number of prices to keep of each ticker.
+pub fn history(days: i32) -> Result<usize> {
+    match usize::try_from(days) {
+        Ok(days @ 2..) => Ok(days),
+        _ => Err(Error::InvalidArgument {
+            argument: "history",
+            value: days.to_string(),
+            expected: "at least 2 trading days".to_owned(),
+        }
+        .into()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Every setting: its name, unit, range, default and text; read once per call into a plain [`Settings`].
+
+use std::ffi::CString;
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"prices"));
+static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
+static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"all"));
+static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static SEED: GucSetting<i32> = GucSetting::<i32>::new(42);
+
+/// More threads than this help nobody: a call has at most a few hundred tasks of some ten milliseconds.
+const MAX_THREADS: i32 = 64;
+
+/// 400 years of trading days: more is a mistake.
+const MAX_HISTORY: i32 = 100_000;
+
+/// The settings of one call.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The relation that prices are read from, as the user writes it.
+    pub prices: String,
+    /// How many of the newest prices of a ticker are used.
+    pub history: i32,
+    /// The names of the ensemble's models; empty means all.
+    pub models: Vec<String>,
+    /// How many threads a call computes on.
+    pub threads_per_call: usize,
+    /// Where randomness comes from.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// Reads every setting.
+    pub fn read() -> Settings {
+        let text = |setting: &GucSetting<Option<CString>>| {
+            setting.get().map(|text| text.to_string_lossy().trim().to_owned()).unwrap_or_default()
+        };
+        let models = text(&MODELS);
+        let models = if models == "all" { "" } else { &models };
+        Settings {
+            prices: text(&PRICES),
+            history: HISTORY.get(),
+            models: models
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
+            threads_per_call: match usize::try_from(THREADS_PER_CALL.get()) {
+                Ok(threads @ 1..) => threads,
+                _ => available_cores(),
+            },
+            seed: SEED.get().unsigned_abs().into(),
+        }
+    }
+}
+
+/// The cores that this process' cgroup and affinity mask allow.
+fn available_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS as usize))
+}
+
+/// Declares the settings to the server and reserves their prefix.
+pub fn register() {
+    GucRegistry::define_string_guc(
+        c"folio.prices",
+        c"The relation that prices are read from.",
+        c"A table or view with the columns ticker, ts and close. Each function's prices argument overrides it.",
+        &PRICES,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"folio.history",
+        c"How many of the newest prices of a ticker are used, in trading days.",
+        c"1000 is about four years. More steadies covariances, less follows a changing market faster.",
+        &HISTORY,
+        2,
+        MAX_HISTORY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"folio.models",
+        c"The models of the ensemble, separated by commas, or 'all'.",
+        c"SELECT * FROM folio.forecast_members(...) shows what each one adds.",
+        &MODELS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"folio.threads_per_call",
+        c"How many threads one call computes on; 0 means the cores that the server may use.",
+        c"Results do not depend on it. Lower it for interactive sessions beside a busy workload.",
+        &THREADS_PER_CALL,
+        0,
+        MAX_THREADS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"folio.seed",
+        c"The seed of the models that use random numbers.",
+        c"The same prices, settings and seed give the same result, bit for bit.",
+        &SEED,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    reserve_prefix();
+}
+
+fn reserve_prefix() {
+    // SAFETY: called from _PG_init on the main thread with a constant, NUL-terminated string.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"folio".as_ptr());
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"folio".as_ptr());
+    }
+}

@@ -1,0 +1,3 @@
+//! What SQL sees, one file per family: arguments to a request, the work, rows.
+
+mod forecast;

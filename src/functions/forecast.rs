@@ -1,0 +1,250 @@
+//! The forecast functions.
+
+use folio_core::forecast::{
+    self, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, Status,
+};
+use folio_core::panel::Timestamp;
+use folio_core::task::Seed;
+use pgrx::prelude::*;
+use pgrx::{JsonB, PgRelation};
+
+use crate::backend::pool::{self, Pool};
+use crate::backend::prices::{self, Selection};
+use crate::backend::report::{Report, Result, SqlState, or_raise};
+use crate::backend::settings::Settings;
+
+/// A list of names as SQL passes it: the elements of an array may be NULL.
+type Names = Vec<Option<String>>;
+
+/// A row of forecast_ensemble.
+type ForecastRow =
+    (String, Option<i32>, Option<TimestampWithTimeZone>, Option<f64>, Option<f64>, Option<f64>, String);
+
+/// Forecasts one ticker: a row per step. A ticker that cannot be forecast is an error.
+#[pg_extern(name = "forecast_ensemble", stable, parallel_safe, cost = 100000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_one(
+    ticker: Option<String>,
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    level: default!(Option<f64>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(step, Option<i32>),
+        name!(ts, Option<TimestampWithTimeZone>),
+        name!(forecast, Option<f64>),
+        name!(lower, Option<f64>),
+        name!(upper, Option<f64>),
+        name!(status, String),
+    ),
+> {
+    let relation = prices.map(|relation| relation.oid());
+    TableIterator::new(or_raise(one_ticker(ticker).and_then(|tickers| {
+        let arguments =
+            Arguments { tickers: Some(tickers), horizon, models, level, as_of, history, relation };
+        let mut rows = Vec::new();
+        for report in arguments.forecast()? {
+            let ensemble = report.outcome?;
+            rows.extend(ensemble_rows(&report.ticker, &ensemble));
+        }
+        Ok(rows)
+    })))
+}
+
+/// Forecasts many tickers, every ticker if none is named: a row per ticker and step. A ticker that cannot be forecast
+/// is one row whose status says why.
+#[pg_extern(name = "forecast_ensemble", stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_many(
+    tickers: default!(Option<Names>, "NULL"),
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    level: default!(Option<f64>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(step, Option<i32>),
+        name!(ts, Option<TimestampWithTimeZone>),
+        name!(forecast, Option<f64>),
+        name!(lower, Option<f64>),
+        name!(upper, Option<f64>),
+        name!(status, String),
+    ),
+> {
+    let relation = prices.map(|relation| relation.oid());
+    let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
+    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let rows = |report: forecast::Report| match report.outcome {
+            Ok(ensemble) => ensemble_rows(&report.ticker, &ensemble),
+            Err(error) => vec![(report.ticker, None, None, None, None, None, Report::from(error).status())],
+        };
+        Ok(arguments.forecast()?.into_iter().flat_map(rows).collect::<Vec<_>>())
+    })))
+}
+
+/// Says how each model did: its weight in the ensemble, its errors out of sample, its time, and why it is missing.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_members(
+    tickers: default!(Option<Names>, "NULL"),
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(model, Option<String>),
+        name!(weight, Option<f64>),
+        name!(status, String),
+        name!(validation_rmse, Option<f64>),
+        name!(relative_mae, Option<f64>),
+        name!(fit_ms, Option<f64>),
+        name!(detail, Option<JsonB>),
+    ),
+> {
+    let relation = prices.map(|relation| relation.oid());
+    let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
+    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let rows = |report: forecast::Report| match report.outcome {
+            Ok(ensemble) => {
+                ensemble.members.into_iter().map(|member| member_row(&report.ticker, member)).collect()
+            }
+            Err(error) => {
+                vec![(report.ticker, None, None, Report::from(error).status(), None, None, None, None)]
+            }
+        };
+        Ok(arguments.forecast()?.into_iter().flat_map(rows).collect::<Vec<_>>())
+    })))
+}
+
+/// What the forecast functions have in common: their arguments, where NULL takes the setting or the default.
+struct Arguments {
+    tickers: Option<Vec<String>>,
+    horizon: Option<i32>,
+    models: Option<Names>,
+    level: Option<f64>,
+    as_of: Option<TimestampWithTimeZone>,
+    history: Option<i32>,
+    relation: Option<pg_sys::Oid>,
+}
+
+impl Arguments {
+    fn with_tickers(self, tickers: Option<Names>) -> Result<Arguments> {
+        Ok(Arguments { tickers: tickers.map(unique_tickers).transpose()?, ..self })
+    }
+
+    fn request(&self, settings: &Settings) -> Result<Request> {
+        let models = match &self.models {
+            Some(names) => ModelSet::new(&not_null("models", names.clone())?),
+            None if settings.models.is_empty() => Ok(ModelSet::all()),
+            None => ModelSet::new(&settings.models),
+        };
+        Ok(Request {
+            horizon: Horizon::new(self.horizon.map_or(DEFAULT_HORIZON as i64, i64::from))?,
+            level: Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?,
+            models: models?,
+            seed: Seed(settings.seed),
+            clock: pool::thread_cpu_time as Clock,
+        })
+    }
+
+    /// The whole way from SQL's arguments to the engine's reports.
+    fn forecast(self) -> Result<Vec<forecast::Report>> {
+        let settings = Settings::read();
+        let request = self.request(&settings)?;
+        let history = prices::history(self.history.unwrap_or(settings.history))?;
+        let selection =
+            Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
+        let panel = prices::read(&selection, &settings.prices)?;
+        Ok(forecast::forecast(panel, &request, &Pool::new(settings.threads_per_call), &pool::cancel_flag())?)
+    }
+}
+
+fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
+    ticker.map(|ticker| vec![ticker]).ok_or_else(|| {
+        Report::new(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            "ticker must not be NULL",
+            "Given: NULL.",
+            "Name a ticker, or write tickers => NULL to forecast every one.",
+        )
+    })
+}
+
+/// The tickers in the order given, each once.
+fn unique_tickers(tickers: Names) -> Result<Vec<String>> {
+    let mut seen = std::collections::HashSet::new();
+    let tickers = not_null("tickers", tickers)?;
+    Ok(tickers.into_iter().filter(|ticker| seen.insert(ticker.clone())).collect())
+}
+
+fn not_null(argument: &str, names: Names) -> Result<Vec<String>> {
+    names.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
+        Report::new(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            format!("{argument} must not contain NULL"),
+            "An element of the array is NULL.",
+            format!("Leave it out, or pass {argument} => NULL to take all."),
+        )
+    })
+}
+
+fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
+    let status = status(&ensemble.status);
+    let row = |(index, step): (usize, &forecast::Step)| {
+        let ts = Some(with_time_zone(step.ts));
+        let number = Some(index as i32 + 1);
+        (
+            ticker.to_owned(),
+            number,
+            ts,
+            Some(step.forecast),
+            Some(step.lower),
+            Some(step.upper),
+            status.clone(),
+        )
+    };
+    ensemble.steps.iter().enumerate().map(row).collect()
+}
+
+/// The time in the session's time zone, in which the prices' own times were read.
+fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
+    prices::to_postgres(ts).into()
+}
+
+fn status(status: &Status) -> String {
+    match status {
+        Status::Complete => "ok".to_owned(),
+        Status::Partial { missing } => format!("ok without {}", missing.join(", ")),
+        Status::ShortHistory { prices } => {
+            format!("short history: {prices} prices; equal weights and the interval of a random walk")
+        }
+    }
+}
+
+type MemberRow =
+    (String, Option<String>, Option<f64>, String, Option<f64>, Option<f64>, Option<f64>, Option<JsonB>);
+
+fn member_row(ticker: &str, member: forecast::Member) -> MemberRow {
+    let (ticker, model) = (ticker.to_owned(), Some(member.model.to_owned()));
+    let fit_ms = Some(member.elapsed.as_secs_f64() * 1e3);
+    match member.outcome {
+        Ok(fit) => {
+            let (weight, rmse, mae) = (Some(fit.weight()), fit.validation_rmse, fit.relative_mae);
+            (ticker, model, weight, "ok".to_owned(), rmse, mae, fit_ms, Some(JsonB(fit.detail)))
+        }
+        Err(failure) => (ticker, model, None, failure.to_string(), None, None, fit_ms, None),
+    }
+}

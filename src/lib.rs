@@ -1,0 +1,33 @@
+//! pg_folio: forecasting and portfolio construction inside Postgres.
+//!
+//! This crate is the shell: it turns SQL arguments into requests, reads prices, runs the engine's jobs on the
+//! backend's compute pool and turns results into rows. It computes nothing; the engine is `folio-core`.
+
+use pgrx::prelude::*;
+
+mod backend;
+mod functions;
+
+pg_module_magic!(name, version);
+
+/// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    backend::settings::register();
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
+
+/// What `cargo pgrx test` calls to set up its server.
+#[cfg(test)]
+pub mod pg_test {
+    /// Called once before the first test.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Settings of the test server.
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
+}

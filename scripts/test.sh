@@ -50,7 +50,8 @@ cluster() {
   for conf in default preload; do
     say "  against a cluster with $conf.conf"
     start_cluster "$conf" "$conf"
-    FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") cargo test -p cluster-tests
+    FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") \
+      cargo test -p cluster-tests -- --test-threads=1 # they measure time and count threads
   done
 }
 

@@ -10,13 +10,17 @@ command=${1:?cluster.sh start|psql|path|stop NAME} name=${2:?cluster.sh $1 NAME}
 shift 2
 dir=$(state_dir)/clusters/$name
 
-bin() { cat "$dir/bin" 2>/dev/null || die "no cluster '$name'" "start one: scripts/cluster.sh start $name dev"; }
+# The programs that the cluster was started with, whatever PG says now.
+need_cluster() {
+  [ -f "$dir/bin" ] || die "no cluster '$name'" "start one: scripts/cluster.sh start $name dev"
+  bin=$(cat "$dir/bin")
+}
 
 start() {
-  local bin conf
-  bin=$(server_path "${1:?cluster.sh start NAME PROFILE}" bindir)
+  local profile=${1:?cluster.sh start NAME PROFILE} conf bin
   shift
   stop
+  bin=$(server_path "$profile" bindir)
   mkdir -p "$dir"
   ! is_root || chown postgres "$dir"
   chmod 700 "$dir"
@@ -35,8 +39,10 @@ start() {
 stop() {
   [ -d "$dir" ] || return 0
   if [ -f "$dir/data/postmaster.pid" ]; then
-    as_server "$(bin)/pg_ctl" -D "$dir/data" -s -w -m fast stop ||
-      as_server "$(bin)/pg_ctl" -D "$dir/data" -s -w -m immediate stop || :
+    need_cluster
+    as_server "$bin/pg_ctl" -D "$dir/data" -s -w -m fast stop ||
+      as_server "$bin/pg_ctl" -D "$dir/data" -s -w -m immediate stop ||
+      echo "the cluster '$name' was not running any more" >&2
   fi
   rm -rf "$dir"
 }
@@ -45,6 +51,9 @@ case $command in
   start) start "$@" ;;
   stop) stop ;;
   path) printf '%s\n' "$dir" ;;
-  psql) exec "$(bin)/psql" -X -h "$dir" -U postgres "$@" ;;
+  psql)
+    need_cluster
+    exec "$bin/psql" -X -h "$dir" -U postgres "$@"
+    ;;
   *) die "cluster.sh: no command '$command'" "start, psql, path or stop" ;;
 esac

@@ -1,0 +1,55 @@
+# Every command of the project. PG=17 chooses another Postgres, PG_CONFIG=/path/to/pg_config one that is not Debian's.
+# This file only names things; scripts/ does them.
+PG ?= 15
+export PG PG_CONFIG CARGO_TARGET_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster bench fmt lint docs package install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (apt packages, cargo-pgrx, XGBoost); the other commands do it by themselves
+	@scripts/setup.sh
+
+demo: setup ## forecasts and a portfolio from real prices, in a throw-away cluster that goes on running
+	@scripts/demo.sh
+
+demo-stop: ## end the demo's cluster
+	@scripts/demo.sh stop
+
+test: setup ## everything: format, lint, engine, #[pg_test], pg_regress, clients of a real cluster
+	@scripts/test.sh
+
+test-engine: setup ## the engine's tests only, without Postgres
+	@scripts/test.sh engine
+
+test-pg: setup ## the #[pg_test]s only, inside a backend
+	@scripts/test.sh pg
+
+test-regress: setup ## pg_regress only: what psql prints
+	@scripts/test.sh regress
+
+test-cluster: setup ## the client tests only: cancel, threads, concurrency
+	@scripts/test.sh cluster
+
+bench: setup ## the engine's benchmarks
+	@cargo bench -p folio-core
+
+fmt: ## format every Rust file
+	@scripts/fmt.sh
+
+lint: setup ## clippy and shellcheck, warnings denied
+	@scripts/test.sh fmt lint
+
+docs: setup ## the engine's API documentation, in target/doc
+	@cargo doc --no-deps -p folio-core
+
+package: setup ## the files of a release for PG, in target/release/pg_folio-pgNN
+	@scripts/install.sh package
+
+install: setup ## build a release and install it into the Postgres of PG_CONFIG (sudo if needed)
+	@scripts/install.sh machine
+
+clean: ## stop this checkout's clusters and remove all that was built
+	@scripts/clean.sh

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Forecasts and a portfolio from real prices, in a cluster that stays: scripts/demo.sh [stop]
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+if [ "${1:-}" = stop ]; then
+  scripts/cluster.sh stop demo
+  say "The demo's cluster is gone."
+  exit 0
+fi
+
+need_setup
+say "Building a release (about 10 minutes of 2 cores the first time, seconds after that)"
+scripts/install.sh release
+
+say "Starting a throw-away cluster and loading the prices (about 5 seconds)"
+scripts/cluster.sh start demo release preload
+scripts/cluster.sh psql demo -qc "CREATE DATABASE demo" \
+  -c "ALTER DATABASE demo SET search_path = \"\$user\", public, folio"
+scripts/cluster.sh psql demo -d demo -q -v ON_ERROR_STOP=1 -f demo/load.sql
+
+say "The demo: demo/demo.sql"
+scripts/cluster.sh psql demo -d demo -q -P pager=off -P footer=off -v ON_ERROR_STOP=1 -f demo/demo.sql
+
+say "The cluster goes on. To look for yourself:"
+printf '\n    psql -h %s -U postgres -d demo\n\n' "$(scripts/cluster.sh path demo)"
+echo "'make demo-stop' ends it and removes its data."

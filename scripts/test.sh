@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [regress] [cluster]
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+need_setup
+
+# One profile and one set of flags for all stages, so that each dependency is compiled once: the dev profile, which
+# optimises but keeps overflow checks and debug assertions. Only the extension itself is built twice, with its #[pg_test]s
+# and without.
+
+fmt() { rust_files | xargs -0 rustfmt --edition 2024 --check; }
+
+lint() {
+  cargo clippy -p folio-core -p cluster-tests --all-targets -- -D warnings
+  cargo clippy -p pg_folio --all-targets --no-default-features --features "pg$PG pg_test" -- -D warnings
+  shellcheck -x scripts/*.sh .ci/run
+}
+
+engine() { cargo test -p folio-core; }
+
+pg() {
+  local as_whom=()
+  ! is_root || as_whom=(--runas postgres)
+  local data
+  data=$(state_dir)/pgrx-test
+  mkdir -p "$data"
+  ! is_root || chown postgres "$data"
+  cargo pgrx test "pg$PG" "${as_whom[@]}" --pgdata "$data" "${FEATURES[@]}"
+  rm -rf "$data"
+}
+
+regress() {
+  scripts/install.sh dev
+  start_cluster regress
+  local out=$ROOT/target/regress tests
+  mkdir -p "$out"
+  tests=$(cd tests/pg_regress/sql && ls ./*.sql)
+  tests=${tests//.\//}
+  # shellcheck disable=SC2086 # one word a test
+  "$(server_path dev pkglibdir)/pgxs/src/test/regress/pg_regress" --use-existing --dbname=postgres \
+    --bindir="$(server_path dev bindir)" --host="$(scripts/cluster.sh path regress)" --user=postgres \
+    --inputdir=tests/pg_regress --outputdir="$out" ${tests//.sql/} ||
+    { cat "$out/regression.diffs" && false; }
+}
+
+# The clients see a server as most people first run it, and one as it is meant to be run.
+cluster() {
+  scripts/install.sh dev
+  local conf
+  for conf in default preload; do
+    say "  against a cluster with $conf.conf"
+    start_cluster "$conf" "$conf"
+    FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") \
+      cargo test -p cluster-tests -- --test-threads=1 # they measure time and count threads
+  done
+}
+
+# --- running them ---------------------------------------------------------------------------------------------------
+
+declare -A about=(
+  [fmt]="the form of the Rust files" [lint]="clippy and shellcheck, warnings denied"
+  [engine]="the engine, without Postgres" [pg]="functions inside a backend (#[pg_test])"
+  [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
+)
+order=(fmt lint engine pg regress cluster)
+clusters=() stage='' began=0
+
+start_cluster() {
+  clusters+=("$1")
+  scripts/cluster.sh start "$1" dev "${@:2}"
+}
+
+# Runs at every exit; `stage` is empty only when all of them passed.
+finish() {
+  local code=$? name
+  for name in "${clusters[@]}"; do
+    [ "$code" = 0 ] || { echo "--- the last lines of the log of the cluster '$name'" && tail -n 20 "$(scripts/cluster.sh path "$name")/log"; } || :
+    scripts/cluster.sh stop "$name" || :
+  done
+  if [ -n "$stage" ]; then
+    printf '%serror:%s stage %s failed after %d s; again: scripts/test.sh %s\n' "$BOLD" "$PLAIN" "$stage" $((SECONDS - began)) "$stage" >&2
+    exit $((code ? code : 1))
+  fi
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+[ $# -gt 0 ] || set -- "${order[@]}"
+number=0 times=''
+for name in "$@"; do [ -n "${about[$name]:-}" ] || die "no stage '$name'" "there are: ${order[*]}"; done
+for stage in "$@"; do
+  number=$((number + 1)) began=$SECONDS
+  say "Stage $number of $#, $stage: ${about[$stage]}"
+  "$stage"
+  say "Stage $stage passed in $((SECONDS - began)) s"
+  times+=" $stage $((SECONDS - began)) s,"
+done
+stage=''
+say "All $number stages passed:${times%,}; $SECONDS s in all"

@@ -1,0 +1,125 @@
+//! What the tests of this crate stand on: the cluster that `scripts/test.sh cluster` has started, and databases in it.
+//!
+//! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, and says which by
+//! the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
+
+use postgres::{Client, Config, NoTls};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The user that owns every throw-away cluster.
+const SUPERUSER: &str = "postgres";
+
+/// Rows of real prices that the demo ships, as COPY reads them.
+const PRICES: &str = "demo/prices.csv.gz";
+
+fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run these tests with `make test-cluster`"))
+}
+
+/// The folder of the project.
+pub fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of the cluster's socket.
+pub fn host() -> String {
+    variable("FOLIO_TEST_HOST")
+}
+
+/// Whether the cluster has the extension in `shared_preload_libraries`.
+pub fn is_preloaded() -> bool {
+    match variable("FOLIO_TEST_CONF").as_str() {
+        "default" => false,
+        "preload" | "cron" => true,
+        other => panic!("FOLIO_TEST_CONF={other}: no such configuration in pg_test_config"),
+    }
+}
+
+/// A session of the superuser in database `name`.
+pub fn connect(name: &str) -> Client {
+    config(name).connect(NoTls).unwrap_or_else(|error| panic!("no session in database {name}: {error}"))
+}
+
+fn config(name: &str) -> Config {
+    let mut config = Config::new();
+    config.host(&host()).user(SUPERUSER).dbname(name).connect_timeout(Duration::from_secs(10));
+    config
+}
+
+/// A new database with the extension on its search path, dropped with the value. Tests run at the same time, each in
+/// its own.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    /// A database with the extension and nothing else.
+    pub fn empty() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = connect("postgres");
+        admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("CREATE DATABASE");
+        admin
+            .batch_execute(&format!("ALTER DATABASE {name} SET search_path = \"$user\", public, folio"))
+            .expect("ALTER DATABASE");
+        let database = Self { name };
+        database.session().batch_execute("CREATE EXTENSION pg_folio").expect("CREATE EXTENSION");
+        database
+    }
+
+    /// A database with the demo's table `prices`: 20 tickers of 1,000 days.
+    pub fn with_prices() -> Self {
+        let database = Self::empty();
+        let output = Command::new("gzip").arg("-dc").arg(project().join(PRICES)).output().expect("gzip");
+        assert!(output.status.success(), "{PRICES}: {}", String::from_utf8_lossy(&output.stderr));
+        let mut session = database.session();
+        session
+            .batch_execute(
+                "CREATE TABLE prices (ticker text, ts date, close float8, PRIMARY KEY (ticker, ts))",
+            )
+            .expect("CREATE TABLE");
+        let mut copy = session.copy_in("COPY prices FROM STDIN WITH (FORMAT csv, HEADER)").expect("COPY");
+        std::io::Write::write_all(&mut copy, &output.stdout).expect("COPY data");
+        assert_eq!(copy.finish().expect("COPY end"), 20_000);
+        database
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A new session in it.
+    pub fn session(&self) -> Client {
+        connect(&self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // A failing test drops it while unwinding, where a second panic would abort the process and hide the first.
+        if let Ok(mut admin) = config("postgres").connect(NoTls) {
+            let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+/// The process id of a session's backend.
+pub fn backend(session: &mut Client) -> i32 {
+    session.query_one("SELECT pg_backend_pid()", &[]).expect("pg_backend_pid").get(0)
+}
+
+/// The number of threads of a process; 0 if it is gone.
+pub fn threads(pid: i32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
+/// The SQLSTATE of a statement that must fail.
+pub fn sqlstate(result: Result<impl Sized, postgres::Error>) -> String {
+    let error = result.err().expect("the statement should have failed");
+    error.code().map_or_else(|| format!("not an error of the server: {error}"), |code| code.code().to_owned())
+}

@@ -20,7 +20,7 @@ case $target in
     cargo build --lib --profile "$target" "${FEATURES[@]}"
     stamp=$(server_root "$target")/installed
     folder=$target && [ "$target" = release ] || folder=debug
-    newer=$(find "${CARGO_TARGET_DIR:-target}/$folder/libpg_folio.so" pg_folio.control sql Cargo.toml -newer "$stamp" 2>&1 | head -n1)
+    newer=$(find "${CARGO_TARGET_DIR:-target}/$folder/libpg_folio.so" pg_folio.control sql Cargo.toml -newer "$stamp" 2>&1 | head -n1) || : # find fails where there is no stamp yet
     [ -n "$newer" ] || exit 0
     pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
     touch "$stamp"

@@ -10,10 +10,13 @@ mod functions;
 
 pg_module_magic!(name, version);
 
+extension_sql_file!("../sql/views.sql", name = "views", finalize);
+
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     backend::settings::register();
+    backend::budget::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

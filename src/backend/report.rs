@@ -22,6 +22,7 @@ impl SqlState {
     pub const DATATYPE_MISMATCH: SqlState = SqlState("42804");
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState("42501");
     pub const QUERY_CANCELED: SqlState = SqlState("57014");
+    pub const TOO_MANY_CONNECTIONS: SqlState = SqlState("53300");
     pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
     pub const INTERNAL_ERROR: SqlState = SqlState("XX000");
     pub const INFEASIBLE: SqlState = SqlState("PF001");

@@ -8,6 +8,7 @@ static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(
 static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"all"));
 static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static SEED: GucSetting<i32> = GucSetting::<i32>::new(42);
 
 /// More threads than this help nobody: a call has at most a few hundred tasks of some ten milliseconds.
@@ -56,6 +57,14 @@ impl Settings {
     }
 }
 
+/// How many compute threads may run at once in the whole cluster. Fixed when the server starts.
+pub fn max_threads() -> usize {
+    match usize::try_from(MAX_THREADS_SETTING.get()) {
+        Ok(threads @ 1..) => threads,
+        _ => available_cores(),
+    }
+}
+
 /// The cores that this process' cgroup and affinity mask allow.
 fn available_cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS as usize))
@@ -90,6 +99,17 @@ pub fn register() {
         GucFlags::default(),
     );
     GucRegistry::define_int_guc(
+        c"folio.max_threads",
+        c"How many compute threads may run at once over all sessions; 0 means the cores that the server may use.",
+        c"Needs shared_preload_libraries = 'pg_folio'; without it each session has its own folio.threads_per_call.",
+        &MAX_THREADS_SETTING,
+        0,
+        MAX_THREADS,
+        // Without shared memory there is no cluster-wide number to set.
+        if preloading() { GucContext::Postmaster } else { GucContext::Internal },
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
         c"folio.threads_per_call",
         c"How many threads one call computes on; 0 means the cores that the server may use.",
         c"Results do not depend on it. Lower it for interactive sessions beside a busy workload.",
@@ -110,6 +130,11 @@ pub fn register() {
         GucFlags::default(),
     );
     reserve_prefix();
+}
+
+fn preloading() -> bool {
+    // SAFETY: a plain global of the server, read on the main thread.
+    unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
 }
 
 fn reserve_prefix() {

@@ -167,8 +167,9 @@ impl Arguments {
         let history = prices::history(self.history.unwrap_or(settings.history))?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
+        let pool = Pool::start(settings.threads_per_call)?;
         let panel = prices::read(&selection, &settings.prices)?;
-        Ok(forecast::forecast(panel, &request, &Pool::new(settings.threads_per_call), &pool::cancel_flag())?)
+        Ok(forecast::forecast(panel, &request, &pool, &pool::cancel_flag())?)
     }
 }
 

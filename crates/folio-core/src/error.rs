@@ -16,7 +16,7 @@ pub enum Error {
     #[error("cancelled")]
     Cancelled,
     /// An argument lies outside what it may be.
-    #[error("invalid {argument}: {value} ({expected})")]
+    #[error("invalid {argument}: {value}")]
     InvalidArgument {
         /// The argument's name as users write it.
         argument: &'static str,

@@ -74,8 +74,16 @@ pub struct Task {
     pub seed: Seed,
 }
 
-/// A unit of work that owns its data.
-pub type Job = Box<dyn FnOnce() + Send + 'static>;
+/// A unit of work that owns its data; it tells whether it succeeded.
+pub type Job = Box<dyn FnOnce() -> bool + Send + 'static>;
+
+/// What a job brings back.
+pub trait Outcome: Send + 'static {
+    /// Whether it is what was asked for; false is counted as a failure where progress is shown.
+    fn succeeded(&self) -> bool {
+        true
+    }
+}
 
 /// Runs jobs, on as many threads as it likes.
 pub trait Executor {
@@ -115,7 +123,7 @@ pub fn map<T, R>(
 ) -> Result<Vec<Result<R, Panicked>>, Cancelled>
 where
     T: Send + 'static,
-    R: Send + 'static,
+    R: Outcome,
 {
     let slots: Arc<Vec<Slot<R>>> = Arc::new(items.iter().map(|_| Mutex::new(None)).collect());
     let work = Arc::new(work);
@@ -126,8 +134,10 @@ where
             let (slots, work) = (Arc::clone(&slots), Arc::clone(&work));
             Box::new(move || {
                 let outcome =
-                    catch_unwind(AssertUnwindSafe(|| work(item))).map_err(|panic| Panicked(message(&panic)));
+                    catch_unwind(AssertUnwindSafe(|| work(item))).map_err(|panic| Panicked(message(&*panic)));
+                let succeeded = outcome.as_ref().is_ok_and(Outcome::succeeded);
                 *slots[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                succeeded
             }) as Job
         })
         .collect();
@@ -138,7 +148,7 @@ where
         .collect()
 }
 
-fn message(panic: &Box<dyn std::any::Any + Send>) -> String {
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -149,6 +159,9 @@ fn message(panic: &Box<dyn std::any::Any + Send>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Outcome for i32 {}
+    impl Outcome for () {}
 
     #[test]
     fn results_keep_their_order_and_a_panic_costs_one() {

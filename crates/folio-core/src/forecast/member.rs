@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::request::Request;
 use crate::model::{Failure, Model, Path};
-use crate::task::{Cancel, Seed, Task};
+use crate::task::{Cancel, Outcome, Seed, Task};
 
 /// The share of the history that validates.
 const VALIDATION_SHARE: f64 = 0.3;
@@ -56,6 +56,12 @@ pub struct Member {
     pub outcome: Result<MemberFit, Failure>,
     /// The CPU time of both fits and all forecasts.
     pub elapsed: Duration,
+}
+
+impl Outcome for Member {
+    fn succeeded(&self) -> bool {
+        self.outcome.is_ok()
+    }
 }
 
 /// A model's forecast of a ticker, and what is known of its quality.

@@ -1,0 +1,461 @@
+//! The cluster-wide budget of compute threads, and what every session is computing, in shared memory.
+//!
+//! A compute thread holds a slot while it works and sleeps while it waits for one, so that over all sessions never
+//! more than folio.max_threads of them can run. A slot is held for a [`QUANTUM`] of work, then passed on if anybody
+//! waits: to the session that was served longest ago, whatever its number of threads. The main threads never hold a
+//! slot while they wait.
+//!
+//! Without shared_preload_libraries there is no shared memory to be had: each session then has its own cap,
+//! folio.threads_per_call, and says so in folio.pool_status.
+//!
+//! A killed backend makes the postmaster start all of shared memory anew, so no slot survives its holder. Every other
+//! way out passes [`Call`]'s drop or, for a session that ends, the exit callback in `pool.rs`.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use folio_core::task::{Cancel, Cancelled};
+use pgrx::prelude::*;
+
+use super::settings;
+
+/// How long a thread keeps its slot while others wait: about a task's length, so that passing it on costs nothing
+/// beside the work, and short enough that every session gets its turn soon.
+pub const QUANTUM: Duration = Duration::from_millis(20);
+
+/// A waiting thread looks at its cancel flag at least this often, should a wake-up be lost.
+const RECHECK_SECONDS: i64 = 1;
+
+/// The sessions that can compute at once where the server does not say how many there can be (before Postgres 15).
+const FALLBACK_SESSIONS: usize = 2048;
+
+/// Where the budget lives; null where the library was not preloaded.
+static SHARED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The head of the shared memory; `sessions` entries follow it.
+#[repr(C)]
+struct Shared {
+    mutex: UnsafeCell<libc::pthread_mutex_t>,
+    max_threads: u32,
+    sessions: usize,
+    /// Slots that are held. Changed under the mutex.
+    in_use: AtomicU32,
+    /// How many slots were ever granted: the clock of fairness. Changed under the mutex.
+    grants: AtomicU64,
+}
+
+// SAFETY: the mutex is made for sharing between processes, the rest are atomics or never change after the start.
+unsafe impl Sync for Shared {}
+
+/// What one session computes. A free entry has pid 0. Everything is in shared memory and outlives every process.
+#[repr(C)]
+pub struct Entry {
+    pid: AtomicI32,
+    /// The session's threads sleep here until one of them is granted a slot.
+    wake: UnsafeCell<libc::sem_t>,
+    /// Threads that wait for a slot. Changed under the mutex.
+    waiting: AtomicU32,
+    /// Slots granted to waiting threads that have not woken yet. Changed under the mutex.
+    granted: AtomicU32,
+    /// Slots that the session holds, the granted ones included. Changed under the mutex.
+    held: AtomicU32,
+    /// When the session was last granted a slot, by the clock of fairness.
+    last_grant: AtomicU64,
+    database: AtomicU32,
+    user: AtomicU32,
+    /// Microseconds since 2000-01-01, as Postgres counts.
+    started: AtomicU64,
+    phase: AtomicU32,
+    threads: AtomicU32,
+    tasks_total: AtomicU32,
+    tasks_done: AtomicU32,
+    tasks_failed: AtomicU32,
+    cpu_micros: AtomicU64,
+}
+
+/// What a call is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Phase {
+    ReadingPrices,
+    Computing,
+}
+
+impl Phase {
+    const ALL: [Phase; 2] = [Phase::ReadingPrices, Phase::Computing];
+
+    /// Its name in folio.progress.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::ReadingPrices => "reading prices",
+            Phase::Computing => "computing",
+        }
+    }
+}
+
+// SAFETY: the semaphore is made for sharing between processes, the rest are atomics.
+unsafe impl Sync for Entry {}
+
+/// A snapshot of what a session computes.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    pub pid: i32,
+    pub database: pg_sys::Oid,
+    pub user: pg_sys::Oid,
+    pub started: pg_sys::TimestampTz,
+    pub phase: Phase,
+    pub threads: u32,
+    pub running: u32,
+    pub tasks_total: u32,
+    pub tasks_done: u32,
+    pub tasks_failed: u32,
+    pub cpu: Duration,
+}
+
+/// The slots of the whole cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Slots {
+    pub max_threads: u32,
+    pub in_use: u32,
+}
+
+/// The cluster's slots; None where the library was not preloaded.
+pub fn slots() -> Option<Slots> {
+    Shared::get().map(|shared| Slots { max_threads: shared.max_threads, in_use: shared.in_use.load(Relaxed) })
+}
+
+/// What every session computes now.
+pub fn activity() -> Vec<Activity> {
+    let busy = |entry: &&Entry| entry.pid.load(Relaxed) != 0;
+    Shared::get().into_iter().flat_map(Shared::entries).filter(busy).map(Entry::snapshot).collect()
+}
+
+impl Shared {
+    fn get() -> Option<&'static Shared> {
+        // SAFETY: null, or set by on_shmem_startup to memory that lives as long as the process.
+        unsafe { SHARED.load(Relaxed).as_ref() }
+    }
+
+    fn bytes(sessions: usize) -> usize {
+        size_of::<Shared>() + sessions * size_of::<Entry>()
+    }
+
+    fn entries(&'static self) -> &'static [Entry] {
+        let first = (&raw const *self).wrapping_add(1).cast::<Entry>();
+        // SAFETY: on_shmem_startup laid `sessions` entries behind the head; their alignment is not above its own.
+        unsafe { std::slice::from_raw_parts(first, self.sessions) }
+    }
+
+    /// Runs `change` under the mutex. It is held for some dozen instructions and never across a wait.
+    fn locked<T>(&self, change: impl FnOnce() -> T) -> T {
+        // SAFETY: the mutex was initialised before any process could get here.
+        unsafe { libc::pthread_mutex_lock(self.mutex.get()) };
+        let result = change();
+        // SAFETY: locked above, by this thread.
+        unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
+        result
+    }
+
+    fn grant(&self, entry: &Entry) {
+        entry.held.fetch_add(1, Relaxed);
+        entry.last_grant.store(self.grants.fetch_add(1, Relaxed) + 1, Relaxed);
+    }
+
+    /// Takes a slot if one is free and nobody waits; else queues the calling thread. Tells whether it has the slot.
+    fn take_or_queue(&self, entry: &Entry) -> bool {
+        self.locked(|| {
+            let free = self.in_use.load(Relaxed) < self.max_threads;
+            if free {
+                self.in_use.fetch_add(1, Relaxed);
+                self.grant(entry);
+            } else {
+                entry.waiting.fetch_add(1, Relaxed);
+            }
+            free
+        })
+    }
+
+    /// Passes a slot of `entry` to the session that waits and was served longest ago, or gives it back.
+    fn release(&'static self, entry: &Entry) {
+        self.locked(|| {
+            entry.held.fetch_sub(1, Relaxed);
+            let waits = |entry: &&Entry| entry.waiting.load(Relaxed) > 0;
+            match self.entries().iter().filter(waits).min_by_key(|entry| entry.last_grant.load(Relaxed)) {
+                None => drop(self.in_use.fetch_sub(1, Relaxed)),
+                Some(next) => {
+                    next.waiting.fetch_sub(1, Relaxed);
+                    next.granted.fetch_add(1, Relaxed);
+                    self.grant(next);
+                    next.post();
+                }
+            }
+        });
+    }
+
+    /// Whether anybody waits for a slot.
+    fn contended(&'static self) -> bool {
+        self.in_use.load(Relaxed) >= self.max_threads
+            && self.entries().iter().any(|entry| entry.waiting.load(Relaxed) > 0)
+    }
+}
+
+impl Entry {
+    fn post(&self) {
+        // SAFETY: initialised before any process could get here.
+        unsafe { libc::sem_post(self.wake.get()) };
+    }
+
+    /// Sleeps until posted, or for [`RECHECK_SECONDS`].
+    fn sleep(&self) {
+        let mut until = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both pointers are valid; the semaphore is initialised.
+        unsafe {
+            libc::clock_gettime(libc::CLOCK_REALTIME, &mut until);
+            until.tv_sec += RECHECK_SECONDS;
+            libc::sem_timedwait(self.wake.get(), &until);
+        }
+    }
+
+    fn snapshot(&self) -> Activity {
+        Activity {
+            pid: self.pid.load(Relaxed),
+            database: self.database.load(Relaxed).into(),
+            user: self.user.load(Relaxed).into(),
+            started: self.started.load(Relaxed).cast_signed(),
+            phase: Phase::ALL.get(self.phase.load(Relaxed) as usize).copied().unwrap_or(Phase::Computing),
+            threads: self.threads.load(Relaxed),
+            running: self.held.load(Relaxed),
+            tasks_total: self.tasks_total.load(Relaxed),
+            tasks_done: self.tasks_done.load(Relaxed),
+            tasks_failed: self.tasks_failed.load(Relaxed),
+            cpu: Duration::from_micros(self.cpu_micros.load(Relaxed)),
+        }
+    }
+}
+
+/// A session's call, from its start to its end: its entry in shared memory, if there is any.
+#[derive(Clone, Copy)]
+pub struct Call(Option<(&'static Shared, &'static Entry)>);
+
+/// More calls at once than there is room for; it takes calls within calls in every session to get there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyCalls;
+
+impl Call {
+    /// Registers a call of this session. Main thread only.
+    pub fn start() -> Result<Call, TooManyCalls> {
+        let Some(shared) = Shared::get() else { return Ok(Call(None)) };
+        let free = |entry: &&Entry| entry.pid.compare_exchange(0, pid(), Relaxed, Relaxed).is_ok();
+        let entry = shared.entries().iter().find(free).ok_or(TooManyCalls)?;
+        // SAFETY: plain reads of this session's own variables on the main thread.
+        let (database, user, now) =
+            unsafe { (pg_sys::MyDatabaseId, pg_sys::GetUserId(), pg_sys::GetCurrentTimestamp()) };
+        entry.database.store(database.to_u32(), Relaxed);
+        entry.user.store(user.to_u32(), Relaxed);
+        entry.started.store(now.cast_unsigned(), Relaxed);
+        for counter in [&entry.threads, &entry.tasks_total, &entry.tasks_done, &entry.tasks_failed] {
+            counter.store(0, Relaxed);
+        }
+        entry.cpu_micros.store(0, Relaxed);
+        let call = Call(Some((shared, entry)));
+        call.enter(Phase::ReadingPrices);
+        Ok(call)
+    }
+
+    /// Says what the call is doing now.
+    pub fn enter(&self, phase: Phase) {
+        if let Some((_, entry)) = self.0 {
+            entry.phase.store(phase as u32, Relaxed);
+        }
+    }
+
+    /// Announces further tasks and the threads that they run on.
+    pub fn plan(&self, threads: usize, tasks: usize) {
+        let Some((_, entry)) = self.0 else { return };
+        entry.threads.store(u32::try_from(threads).unwrap_or(u32::MAX), Relaxed);
+        entry.tasks_total.fetch_add(u32::try_from(tasks).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Ends the call: the entry is free again. Every thread has released its slot before.
+    pub fn end(&self) {
+        let Some((shared, entry)) = self.0 else { return };
+        // Slots that were granted to threads which did not wake to take them.
+        while entry.held.load(Relaxed) > 0 {
+            shared.release(entry);
+        }
+        shared.locked(|| {
+            entry.waiting.store(0, Relaxed);
+            entry.granted.store(0, Relaxed);
+        });
+        // SAFETY: no thread of this call sleeps any more, so posts that nobody took can be taken here.
+        while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
+        entry.pid.store(0, Relaxed);
+    }
+
+    /// Counts a task that has ended.
+    pub fn count(&self, succeeded: bool, cpu: Duration) {
+        let Some((_, entry)) = self.0 else { return };
+        entry.tasks_done.fetch_add(1, Relaxed);
+        entry.tasks_failed.fetch_add(u32::from(!succeeded), Relaxed);
+        entry.cpu_micros.fetch_add(cpu.as_micros() as u64, Relaxed);
+    }
+
+    /// Waits for a slot, asleep.
+    pub fn acquire(&self, cancel: &Cancel) -> Result<Slot, Cancelled> {
+        let Some((shared, entry)) = self.0 else { return Ok(Slot(None)) };
+        if shared.take_or_queue(entry) {
+            return Ok(Slot(self.0));
+        }
+        loop {
+            entry.sleep();
+            let granted = shared.locked(|| {
+                let granted = entry.granted.load(Relaxed) > 0;
+                if granted {
+                    entry.granted.fetch_sub(1, Relaxed);
+                } else if cancel.check().is_err() {
+                    entry.waiting.fetch_sub(1, Relaxed);
+                }
+                granted
+            });
+            if granted {
+                return Ok(Slot(self.0));
+            }
+            cancel.check()?;
+        }
+    }
+
+    /// Wakes the session's waiting threads so that they see that they were cancelled.
+    pub fn wake_all(&self) {
+        let Some((_, entry)) = self.0 else { return };
+        for _ in 0..entry.waiting.load(Relaxed) + entry.granted.load(Relaxed) {
+            entry.post();
+        }
+    }
+}
+
+/// The right to compute on one thread; given back when dropped.
+pub struct Slot(Option<(&'static Shared, &'static Entry)>);
+
+impl Slot {
+    /// Whether another session waits for a slot.
+    pub fn wanted(&self) -> bool {
+        self.0.is_some_and(|(shared, _)| shared.contended())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some((shared, entry)) = self.0 {
+            shared.release(entry);
+        }
+    }
+}
+
+/// Ends whatever calls this process has: the last net of a session that ends.
+pub fn end_calls_of_this_process() {
+    let Some(shared) = Shared::get() else { return };
+    for entry in shared.entries().iter().filter(|entry| entry.pid.load(Relaxed) == pid()) {
+        Call(Some((shared, entry))).end();
+    }
+}
+
+fn pid() -> i32 {
+    // SAFETY: set once at the start of the process.
+    unsafe { pg_sys::MyProcPid }
+}
+
+// --- the start of the server ----------------------------------------------------------------------------------------
+
+/// Asks for the shared memory. Called from _PG_init; does nothing unless the library is being preloaded.
+pub fn register() {
+    // SAFETY: on the main thread of the postmaster, before any process was forked; each hook calls the one before.
+    unsafe {
+        if !pg_sys::process_shared_preload_libraries_in_progress {
+            return;
+        }
+        #[cfg(any(feature = "pg13", feature = "pg14"))]
+        request_memory();
+        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
+        {
+            PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+            pg_sys::shmem_request_hook = Some(on_shmem_request);
+        }
+        PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
+        pg_sys::shmem_startup_hook = Some(on_shmem_startup);
+    }
+}
+
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
+static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
+
+fn request_memory() {
+    // SAFETY: on the postmaster's main thread, at the time when shared memory may be asked for.
+    unsafe { pg_sys::RequestAddinShmemSpace(Shared::bytes(sessions())) };
+}
+
+fn sessions() -> usize {
+    // SAFETY: a plain read; zero before the server has computed it.
+    match usize::try_from(unsafe { pg_sys::MaxBackends }) {
+        Ok(backends @ 1..) => backends,
+        _ => FALLBACK_SESSIONS,
+    }
+}
+
+#[cfg(not(any(feature = "pg13", feature = "pg14")))]
+#[pg_guard]
+extern "C-unwind" fn on_shmem_request() {
+    // SAFETY: the hook that was there before, called as the server would have.
+    unsafe {
+        if let Some(previous) = PREVIOUS_REQUEST {
+            previous();
+        }
+    }
+    request_memory();
+}
+
+/// Runs at the server's start and again after a crash; in the second case the memory is new and all slots are free.
+#[pg_guard]
+extern "C-unwind" fn on_shmem_startup() {
+    // SAFETY: the hook that was there before, called as the server would have; then the memory that was asked for,
+    // under the lock that the server demands for it.
+    unsafe {
+        if let Some(previous) = PREVIOUS_STARTUP {
+            previous();
+        }
+        let lock = &raw mut (*pg_sys::MainLWLockArray.add(ADDIN_SHMEM_INIT_LOCK)).lock;
+        pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
+        let (sessions, mut found) = (sessions(), false);
+        let memory = pg_sys::ShmemInitStruct(c"pg_folio".as_ptr(), Shared::bytes(sessions), &mut found)
+            .cast::<Shared>();
+        if !found {
+            initialise(memory, sessions);
+        }
+        pg_sys::LWLockRelease(lock);
+        SHARED.store(memory, Relaxed);
+    }
+}
+
+/// The number of AddinShmemInitLock in the server's array (lwlocknames.txt; the same in every supported version).
+const ADDIN_SHMEM_INIT_LOCK: usize = 21;
+
+/// # Safety
+/// `memory` has room for the head and `sessions` entries, and nobody else sees it yet.
+unsafe fn initialise(memory: *mut Shared, sessions: usize) {
+    // SAFETY: all zero bytes are valid for both types; the mutex and the semaphores are initialised before use.
+    unsafe {
+        std::ptr::write_bytes(memory.cast::<u8>(), 0, Shared::bytes(sessions));
+        (*memory).max_threads = u32::try_from(settings::max_threads()).unwrap_or(1);
+        (*memory).sessions = sessions;
+        let mut shared_by_processes: libc::pthread_mutexattr_t = std::mem::zeroed();
+        libc::pthread_mutexattr_init(&mut shared_by_processes);
+        libc::pthread_mutexattr_setpshared(&mut shared_by_processes, libc::PTHREAD_PROCESS_SHARED);
+        libc::pthread_mutex_init((*memory).mutex.get(), &shared_by_processes);
+        libc::pthread_mutexattr_destroy(&mut shared_by_processes);
+        let first = memory.add(1).cast::<Entry>();
+        for entry in 0..sessions {
+            libc::sem_init((*first.add(entry)).wake.get(), 1, 0);
+        }
+    }
+}

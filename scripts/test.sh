@@ -34,12 +34,11 @@ regress() {
   start_cluster regress
   local out=$ROOT/target/regress tests
   mkdir -p "$out"
-  tests=$(cd tests/pg_regress/sql && ls ./*.sql)
-  tests=${tests//.\//}
-  # shellcheck disable=SC2086 # one word a test
-  "$(server_path dev pkglibdir)/pgxs/src/test/regress/pg_regress" --use-existing --dbname=postgres \
+  mapfile -t tests < <(cd tests/pg_regress/sql && printf '%s\n' *.sql | sed 's/\.sql$//')
+  # Every file of sql/ in the order of its name, in one new database that has the extension.
+  "$(server_path dev pkglibdir)/pgxs/src/test/regress/pg_regress" --dbname=regression --load-extension=pg_folio \
     --bindir="$(server_path dev bindir)" --host="$(scripts/cluster.sh path regress)" --user=postgres \
-    --inputdir=tests/pg_regress --outputdir="$out" ${tests//.sql/} ||
+    --inputdir=tests/pg_regress --outputdir="$out" "${tests[@]}" ||
     { cat "$out/regression.diffs" && false; }
 }
 

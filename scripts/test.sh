@@ -69,13 +69,20 @@ start_cluster() {
   scripts/cluster.sh start "$1" dev "${@:2}"
 }
 
+stop_clusters() {
+  local name
+  for name in "${clusters[@]}"; do scripts/cluster.sh stop "$name" || :; done
+  clusters=()
+}
+
 # Runs at every exit; `stage` is empty only when all of them passed.
 finish() {
   local code=$? name
   for name in "${clusters[@]}"; do
-    [ "$code" = 0 ] || { echo "--- the last lines of the log of the cluster '$name'" && tail -n 20 "$(scripts/cluster.sh path "$name")/log"; } || :
-    scripts/cluster.sh stop "$name" || :
+    echo "--- the last lines of the log of the cluster '$name'"
+    tail -n 20 "$(scripts/cluster.sh path "$name")/log" || :
   done
+  stop_clusters
   if [ -n "$stage" ]; then
     printf '%serror:%s stage %s failed after %d s; again: scripts/test.sh %s\n' "$BOLD" "$PLAIN" "$stage" $((SECONDS - began)) "$stage" >&2
     exit $((code ? code : 1))
@@ -92,6 +99,7 @@ for stage in "$@"; do
   number=$((number + 1)) began=$SECONDS
   say "Stage $number of $#, $stage: ${about[$stage]}"
   "$stage"
+  stop_clusters
   say "Stage $stage passed in $((SECONDS - began)) s"
   times+=" $stage $((SECONDS - began)) s,"
 done

@@ -1,7 +1,10 @@
 # Every command of the project. PG=17 chooses another Postgres, PG_CONFIG=/path/to/pg_config one that is not Debian's.
 # This file only names things; scripts/ does them.
 PG ?= 15
-export PG PG_CONFIG CARGO_TARGET_DIR
+export PG
+ifdef PG_CONFIG
+export PG_CONFIG
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster bench fmt lint docs package install clean

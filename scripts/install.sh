@@ -9,6 +9,16 @@ target=${1:?install.sh dev|release|package|machine}
 
 pgrx_install() { cargo pgrx install "${FEATURES[@]}" "$@"; }
 
+# Whether the private server of a profile has what cargo has just said is fresh. By content: what a test run installed
+# in between is newer, and another library.
+up_to_date() {
+  local folder=$1 there
+  [ "$folder" != dev ] || folder=debug
+  there=$(server_path "$1" pkglibdir)/pg_folio.so
+  cmp -s "${CARGO_TARGET_DIR:-target}/$folder/libpg_folio.so" "$there" &&
+    [ -z "$(find pg_folio.control Cargo.toml sql -newer "$there")" ]
+}
+
 case $target in
   machine)
     if [ -w "$("$PG_CONFIG" --pkglibdir)" ]; then sudo=(); else sudo=(--sudo); fi
@@ -16,14 +26,8 @@ case $target in
     ;;
   package) cargo pgrx package "${FEATURES[@]}" --pg-config "$PG_CONFIG" ;;
   dev | release)
-    # cargo says what is fresh; the copy is then needed only if a file is newer than the last one.
     cargo build --lib --profile "$target" "${FEATURES[@]}"
-    stamp=$(server_root "$target")/installed
-    folder=$target && [ "$target" = release ] || folder=debug
-    newer=$(find "${CARGO_TARGET_DIR:-target}/$folder/libpg_folio.so" pg_folio.control sql Cargo.toml -newer "$stamp" 2>&1 | head -n1) || : # find fails where there is no stamp yet
-    [ -n "$newer" ] || exit 0
-    pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
-    touch "$stamp"
+    up_to_date "$target" || pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
     ;;
   *) die "install.sh: no profile '$target'" "dev, release, package or machine" ;;
 esac

@@ -33,12 +33,16 @@ pinned() {
   printf '%s\n' "$package"
 }
 
+# A command whose output matters only if it fails.
+quietly() { "$@" </dev/null >>"$log" 2>&1 || die "'$*' failed" "$(tail -n 30 "$log")"; }
+
 install_packages() {
-  local missing=() wanted=() package no_cluster
+  local missing=() wanted=() package no_cluster log
   mapfile -t missing < <(missing_packages)
   [ ${#missing[@]} -gt 0 ] || return 0
   say "Installing by apt (1 to 3 minutes): ${missing[*]}"
-  as_root apt-get update -q </dev/null
+  log=$(mktemp)
+  quietly as_root apt-get update
   for package in "${missing[@]}"; do
     apt-cache show "$package" >/dev/null 2>&1 ||
       die "apt has no package $package" "Debian 12 has Postgres 15; for others add https://apt.postgresql.org," \
@@ -53,7 +57,8 @@ install_packages() {
     # shellcheck disable=SC2064 # the path is meant now
     trap "as_root rm -f '$no_cluster'" EXIT
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${wanted[@]}" </dev/null
+  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
+  rm -f "$log"
   as_root rm -f "$no_cluster"
   trap - EXIT
 }

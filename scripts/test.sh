@@ -34,12 +34,11 @@ regress() {
   start_cluster regress
   local out=$ROOT/target/regress tests
   mkdir -p "$out"
-  tests=$(cd tests/pg_regress/sql && ls ./*.sql)
-  tests=${tests//.\//}
-  # shellcheck disable=SC2086 # one word a test
-  "$(server_path dev pkglibdir)/pgxs/src/test/regress/pg_regress" --use-existing --dbname=postgres \
+  mapfile -t tests < <(cd tests/pg_regress/sql && printf '%s\n' *.sql | sed 's/\.sql$//')
+  # Every file of sql/ in the order of its name, in one new database that has the extension.
+  "$(server_path dev pkglibdir)/pgxs/src/test/regress/pg_regress" --dbname=regression --load-extension=pg_folio \
     --bindir="$(server_path dev bindir)" --host="$(scripts/cluster.sh path regress)" --user=postgres \
-    --inputdir=tests/pg_regress --outputdir="$out" ${tests//.sql/} ||
+    --inputdir=tests/pg_regress --outputdir="$out" "${tests[@]}" ||
     { cat "$out/regression.diffs" && false; }
 }
 
@@ -70,13 +69,20 @@ start_cluster() {
   scripts/cluster.sh start "$1" dev "${@:2}"
 }
 
+stop_clusters() {
+  local name
+  for name in "${clusters[@]}"; do scripts/cluster.sh stop "$name" || :; done
+  clusters=()
+}
+
 # Runs at every exit; `stage` is empty only when all of them passed.
 finish() {
   local code=$? name
   for name in "${clusters[@]}"; do
-    [ "$code" = 0 ] || { echo "--- the last lines of the log of the cluster '$name'" && tail -n 20 "$(scripts/cluster.sh path "$name")/log"; } || :
-    scripts/cluster.sh stop "$name" || :
+    echo "--- the last lines of the log of the cluster '$name'"
+    tail -n 20 "$(scripts/cluster.sh path "$name")/log" || :
   done
+  stop_clusters
   if [ -n "$stage" ]; then
     printf '%serror:%s stage %s failed after %d s; again: scripts/test.sh %s\n' "$BOLD" "$PLAIN" "$stage" $((SECONDS - began)) "$stage" >&2
     exit $((code ? code : 1))
@@ -93,6 +99,7 @@ for stage in "$@"; do
   number=$((number + 1)) began=$SECONDS
   say "Stage $number of $#, $stage: ${about[$stage]}"
   "$stage"
+  stop_clusters
   say "Stage $stage passed in $((SECONDS - began)) s"
   times+=" $stage $((SECONDS - began)) s,"
 done

@@ -27,7 +27,7 @@ fn stopped_by(database: &Database, stop: &str) -> String {
     let mut session = database.session();
     let pid = backend(&mut session);
     let call = thread::spawn(move || sqlstate(session.query_one(LONG_CALL, &[])));
-    wait_for("the call has no threads", || threads(pid) > 1);
+    wait_for("the call has no threads", || threads(pid) > 1 || call.is_finished());
     let stopped: bool =
         connect("postgres").query_one(&format!("SELECT {stop}({pid})"), &[]).expect(stop).get(0);
     assert!(stopped, "{stop} found no backend");

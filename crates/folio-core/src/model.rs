@@ -132,12 +132,16 @@ macro_rules! models {
     };
 }
 
+mod features;
 mod nelder_mead;
 mod smoothing;
+mod tabular;
 
 models! {
     naive::Naive,
     drift::Drift,
     theta::Theta,
     ets::Ets,
+    xgboost::XgBoost,
+    ridge::Ridge,
 }

@@ -7,6 +7,8 @@
 
 use ndarray::Array2;
 
+use super::Failure;
+
 /// The returns that a row looks back on: a quarter.
 pub(crate) const WARMUP: usize = 63;
 
@@ -41,12 +43,19 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The moments of the returns of these log prices; `None` where they do not vary or are not finite.
-    pub(crate) fn of(y: &[f64]) -> Option<Scale> {
-        let count = (y.len().checked_sub(1)?) as f64;
+    /// The moments of the returns of these log prices, of which there are at least two.
+    ///
+    /// # Errors
+    /// [`Failure::NotFinite`], and [`Failure::Constant`] where the returns do not vary by more than rounding.
+    pub(crate) fn of(y: &[f64]) -> Result<Scale, Failure> {
+        let count = (y.len() - 1) as f64;
         let mean = (y[y.len() - 1] - y[0]) / count;
         let sd = (y.windows(2).map(|pair| (pair[1] - pair[0] - mean).powi(2)).sum::<f64>() / count).sqrt();
-        (mean.is_finite() && sd.is_finite() && sd > 0.0).then_some(Scale { mean, sd })
+        if !(mean.is_finite() && sd.is_finite()) {
+            return Err(Failure::NotFinite("log prices"));
+        }
+        let rounding = 4.0 * f64::EPSILON * y.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+        if sd > rounding { Ok(Scale { mean, sd }) } else { Err(Failure::Constant) }
     }
 }
 

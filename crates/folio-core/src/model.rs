@@ -101,6 +101,16 @@ pub(crate) fn require_observations(model: &dyn Model, y: &[f64]) -> Result<(), F
     if got < need { Err(Failure::TooShort { need, got }) } else { Ok(()) }
 }
 
+/// Fails with [`Failure::NotFinite`] where a path is not finite.
+pub(crate) fn require_finite(paths: &[Path]) -> Result<(), Failure> {
+    let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
+    if paths.iter().all(|path| finite(&path.mean) && finite(&path.sd)) {
+        Ok(())
+    } else {
+        Err(Failure::NotFinite("forecast"))
+    }
+}
+
 /// The model of this name.
 ///
 /// # Errors
@@ -122,7 +132,16 @@ macro_rules! models {
     };
 }
 
+mod features;
+mod nelder_mead;
+mod smoothing;
+mod tabular;
+
 models! {
     naive::Naive,
     drift::Drift,
+    theta::Theta,
+    ets::Ets,
+    xgboost::XgBoost,
+    ridge::Ridge,
 }

@@ -1,0 +1,33 @@
+//! The data and the plain task that the integration tests share.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use folio_core::task::{Cancel, Seed, Task};
+
+/// A task that nobody cancels.
+pub fn task() -> Task {
+    Task { cancel: Cancel::default(), seed: Seed(42) }
+}
+
+/// A file of `tests/golden`, parsed.
+pub fn golden(name: &str) -> serde_json::Value {
+    serde_json::from_str(&read(name)).unwrap()
+}
+
+/// The log prices of the 20 real series: 1,000 days each, 2019-01-10 to 2022-12-28.
+pub fn log_prices() -> Vec<(String, Vec<f64>)> {
+    let text = read("prices.csv");
+    let mut lines = text.lines().map(|line| line.split(',').skip(1));
+    let mut series: Vec<(String, Vec<f64>)> =
+        lines.next().unwrap().map(|ticker| (ticker.to_owned(), Vec::new())).collect();
+    for line in lines {
+        for ((_, prices), price) in series.iter_mut().zip(line) {
+            prices.push(price.parse::<f64>().unwrap().ln());
+        }
+    }
+    series
+}
+
+fn read(name: &str) -> String {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}

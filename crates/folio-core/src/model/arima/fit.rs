@@ -1,0 +1,150 @@
+//! The fit of one order: starts, conditional least squares, then exact maximum likelihood.
+
+use super::arma::{Arma, MAX_PARAMETERS, Matrix, Vector};
+use super::css::{ConditionalLeastSquares, Start, hannan_rissanen, long_residuals};
+use super::likelihood::{Likelihood, Profile};
+use super::optimize::{cholesky, inverse, minimize};
+use super::{Estimate, Order};
+use crate::task::{Cancel, Cancelled};
+
+/// A fit has converged where the next step would gain less than this in the log-likelihood.
+const LIKELIHOOD_TOLERANCE: f64 = 1e-6;
+
+/// The differenced series in the units of the fit: centred where the model has a constant, and of mean square 1, so
+/// that neither the level nor the unit of the data matters to the numerics.
+#[derive(Debug)]
+pub(super) struct Working {
+    pub z: Vec<f64>,
+    pub shift: f64,
+    pub scale: f64,
+    constant: bool,
+    /// The residuals of a long autoregression, the regressors of every Hannan-Rissanen start.
+    residuals: Vec<f64>,
+}
+
+impl Working {
+    /// The series `w`, differenced already; none where it is zero, constant (with `constant`) or not finite.
+    pub fn new(w: &[f64], constant: bool) -> Option<Working> {
+        let n = w.len() as f64;
+        let shift = if constant { w.iter().map(|w| w / n).sum() } else { 0.0 };
+        let mut z: Vec<f64> = w.iter().map(|w| w - shift).collect();
+        // The largest first, so that the squares neither overflow nor underflow.
+        let largest = z.iter().fold(0.0_f64, |largest, z| largest.max(z.abs()));
+        let mean_square = z.iter().map(|z| (z / largest).powi(2)).sum::<f64>() / n;
+        let scale = largest * mean_square.sqrt();
+        if !(scale.is_normal() && mean_square.is_normal()) {
+            return None;
+        }
+        z.iter_mut().for_each(|z| *z /= scale);
+        let residuals = long_residuals(&z);
+        Some(Working { z, shift, scale, constant, residuals })
+    }
+}
+
+/// Fits orders; keeps its buffers between fits.
+#[derive(Debug, Default)]
+pub(super) struct Fitter {
+    likelihood: Likelihood,
+    css: ConditionalLeastSquares,
+}
+
+impl Fitter {
+    /// The maximum likelihood estimate of an ARMA(p, q) from the Hannan-Rissanen start and from each of `warm`, the
+    /// estimates of other orders; none where no start converges.
+    ///
+    /// The likelihood of an ARMA with both kinds of coefficients often has several maxima, whence several starts.
+    pub fn fit(
+        &mut self,
+        working: &Working,
+        order: Order,
+        warm: &[Arma],
+        cancel: &Cancel,
+    ) -> Result<Option<Estimate>, Cancelled> {
+        let (p, q) = (order.p, order.q);
+        let regression = hannan_rissanen(&working.z, &working.residuals, p, q);
+        let starts = std::iter::once(regression).chain(warm.iter().map(|arma| arma.resized(p, q)));
+        let mut best: Option<(f64, Arma)> = None;
+        for start in starts {
+            let Some(start) = self.css.minimize(&working.z, start, cancel)? else { continue };
+            let Some(found) = self.maximise(working, p, q, &start, cancel)? else { continue };
+            if best.is_none_or(|(value, _)| found.0 < value) {
+                best = Some(found);
+            }
+        }
+        let Some((_, arma)) = best else { return Ok(None) };
+        Ok(self.profile(working, &arma).map(|profile| estimate(working, order, arma, profile)))
+    }
+
+    /// The likelihood at given coefficients, the mean and the variance at their maximum.
+    pub fn profile(&mut self, working: &Working, arma: &Arma) -> Option<Profile> {
+        self.likelihood.profile(arma, &working.z, working.constant)
+    }
+
+    /// Maximises the exact likelihood from `start`: the objective there and the coefficients.
+    fn maximise(
+        &mut self,
+        working: &Working,
+        p: usize,
+        q: usize,
+        start: &Start,
+        cancel: &Cancel,
+    ) -> Result<Option<(f64, Arma)>, Cancelled> {
+        let objective = |u: &Vector| -> Result<f64, Cancelled> {
+            cancel.check()?;
+            let arma = Arma::from_unconstrained(p, q, u);
+            let profile = self.likelihood.profile(&arma, &working.z, working.constant);
+            Ok(profile.map_or(f64::INFINITY, |profile| profile.objective()))
+        };
+        let tolerance = LIKELIHOOD_TOLERANCE / working.z.len() as f64;
+        let curvature = inverse_hessian(&start.hessian, p + q);
+        let minimum = minimize(objective, p + q, start.u, curvature, tolerance)?;
+        let usable = minimum.converged && minimum.value.is_finite();
+        Ok(usable.then(|| (minimum.value, Arma::from_unconstrained(p, q, &minimum.at))))
+    }
+}
+
+/// The inverse of the Gauss-Newton Hessian, with as much of a ridge as it takes to have one.
+fn inverse_hessian(hessian: &Matrix, k: usize) -> Matrix {
+    let mut ridge = 1e-6;
+    loop {
+        let mut ridged = *hessian;
+        for (i, row) in ridged.iter_mut().enumerate().take(k) {
+            row[i] += ridge;
+        }
+        if let Some(lower) = cholesky(&ridged, k) {
+            return inverse(&lower, k);
+        }
+        if ridge > 1.0 {
+            return super::optimize::scaled_identity(1.0);
+        }
+        ridge *= 100.0;
+    }
+}
+
+/// The estimate in the units of the data.
+fn estimate(working: &Working, order: Order, arma: Arma, profile: Profile) -> Estimate {
+    let n = profile.n as f64;
+    let log_likelihood = profile.log_likelihood() - n * working.scale.ln();
+    let coefficients = order.coefficients() as f64;
+    let variance = profile.squares / (n - coefficients).max(1.0);
+    Estimate {
+        order,
+        arma,
+        mean: if order.constant { working.shift + working.scale * profile.mean } else { 0.0 },
+        sigma2: variance * working.scale * working.scale,
+        log_likelihood,
+        aicc: aicc(log_likelihood, order, profile.n),
+        observations: profile.n,
+    }
+}
+
+/// The corrected information criterion of Hurvich & Tsai (1989) as auto.arima counts it:
+/// -2 loglik + 2 k + 2 k (k + 1) / (n - k - 1), where k counts the ARMA coefficients, the constant and sigma^2, and
+/// n the observations after differencing. Infinite where n is too small for k.
+pub(super) fn aicc(log_likelihood: f64, order: Order, n: usize) -> f64 {
+    let k = (order.coefficients() + 1) as f64;
+    let left = n as f64 - k - 1.0;
+    if left > 0.0 { -2.0 * log_likelihood + 2.0 * k + 2.0 * k * (k + 1.0) / left } else { f64::INFINITY }
+}
+
+const _: () = assert!(MAX_PARAMETERS == 10, "the longest model of the search has p = q = 5");

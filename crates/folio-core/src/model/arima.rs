@@ -140,7 +140,7 @@ pub fn fit_order(y: &[f64], order: Order, task: &Task) -> Result<Estimate, Failu
     check(y)?;
     let w = difference(y, order.d)?;
     let working = Working::new(&w, order.constant).ok_or(Failure::Constant)?;
-    let found = Fitter::default().fit(&working, order, &[], &task.cancel)?;
+    let found = Fitter::default().fit(&working, order, None, 1.0, &task.cancel)?;
     found.ok_or(Failure::Diverged("the likelihood has no maximum for this order"))
 }
 

@@ -56,6 +56,16 @@ impl Arma {
         arma
     }
 
+    /// The process whose polynomials are the products of these two's; the orders must not add up to over [`MAX_LAG`].
+    pub fn times(&self, other: &Arma) -> Arma {
+        Arma {
+            p: self.p + other.p,
+            q: self.q + other.q,
+            phi: multiply(self.phi(), other.phi(), -1.0),
+            theta: multiply(self.theta(), other.theta(), 1.0),
+        }
+    }
+
     /// Whether every root of both polynomials has a modulus over `radius`; with 1, whether the process is
     /// stationary and invertible.
     pub fn roots_beyond(&self, radius: f64) -> bool {
@@ -74,9 +84,9 @@ impl Arma {
     /// The process with every root moved outward, so that all their moduli are over `radius`: coefficient k is
     /// multiplied by the k-th power of a number under one. Leaves a process alone that has them there.
     pub fn pulled_inside(mut self, radius: f64) -> Arma {
-        /// By how much a step moves the roots; 64 steps reach any root that a regression can give.
-        const SHRINK: f64 = 0.9;
-        for _ in 0..64 {
+        /// By how much a step moves the roots; 256 steps reach any root that a regression can give.
+        const SHRINK: f64 = 0.97;
+        for _ in 0..256 {
             if self.roots_beyond(radius) {
                 return self;
             }
@@ -177,6 +187,21 @@ impl Arma {
         let theta = |lag: usize| if lag == 0 { 1.0 } else { self.theta[lag - 1] };
         (lag..=self.q).map(|r| theta(r) * weights[r - lag]).sum()
     }
+}
+
+/// The coefficients after the 1 of the product of 1 + sign (a1 z + a2 z^2 + ...) and 1 + sign (b1 z + ...), times `sign`.
+fn multiply(a: &[f64], b: &[f64], sign: f64) -> [f64; MAX_LAG] {
+    let mut product = [0.0; MAX_LAG];
+    for (i, a) in a.iter().enumerate() {
+        product[i] += a;
+        for (j, b) in b.iter().enumerate() {
+            product[i + j + 1] += sign * a * b;
+        }
+    }
+    for (product, b) in product.iter_mut().zip(b) {
+        *product += b;
+    }
+    product
 }
 
 /// The coefficients a1..ak of 1 - a1 z - ... - ak z^k from its partial autocorrelations (Durbin 1960, Levinson).

@@ -8,17 +8,16 @@ use crate::task::{Cancel, Cancelled};
 const MAX_LONG_LAGS: usize = 40;
 
 /// How far out a start's roots must lie. At the unit circle the coordinates of the search are infinite.
-const START_RADIUS: f64 = 1.02;
+const START_RADIUS: f64 = 1.002;
 
 /// The most Levenberg-Marquardt steps: this is a start, the likelihood decides.
-const MAX_STEPS: usize = 25;
+pub(super) const MAX_STEPS: usize = 25;
 
 /// The residuals of a long autoregression of `z`, fitted by the Yule-Walker equations (Levinson's recursion).
 pub(super) fn long_residuals(z: &[f64]) -> Vec<f64> {
     let n = z.len();
     let lags = ((10.0 * (n as f64).log10()) as usize).min(n / 4).min(MAX_LONG_LAGS);
-    let gamma: Vec<f64> =
-        (0..=lags).map(|lag| z[lag..].iter().zip(z).map(|(a, b)| a * b).sum()).collect();
+    let gamma: Vec<f64> = (0..=lags).map(|lag| inner_product(&z[lag..], &z[..n - lag])).collect();
     let mut a: Vec<f64> = Vec::with_capacity(lags);
     let mut variance = gamma[0];
     for k in 0..lags {
@@ -50,14 +49,16 @@ pub(super) fn hannan_rissanen(z: &[f64], residuals: &[f64], p: usize, q: usize) 
     if z.len() <= m + k {
         return Arma::default().resized(p, q);
     }
-    let column = |i: usize| if i < p { &z[m - 1 - i..] } else { &residuals[m - 1 - (i - p)..] };
-    let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let (mut normal, mut right) = (Matrix::default(), Vector::default());
     let count = z.len() - m;
+    let column = |i: usize| match i < p {
+        true => &z[m - 1 - i..][..count],
+        false => &residuals[m - 1 - (i - p)..][..count],
+    };
+    let (mut normal, mut right) = (Matrix::default(), Vector::default());
     for i in 0..k {
-        right[i] = sum(&column(i)[..count], &z[m..]);
+        right[i] = inner_product(column(i), &z[m..]);
         for j in 0..=i {
-            normal[i][j] = sum(&column(i)[..count], &column(j)[..count]);
+            normal[i][j] = inner_product(column(i), column(j));
             normal[j][i] = normal[i][j];
         }
         // The regressors are nearly collinear where the process has little memory.
@@ -68,6 +69,20 @@ pub(super) fn hannan_rissanen(z: &[f64], residuals: &[f64], p: usize, q: usize) 
         None => Vector::default(),
     };
     Arma::new(&coefficients[..p], &coefficients[p..k]).pulled_inside(START_RADIUS)
+}
+
+/// The sum of a_i b_i in eight partial sums, which the processor adds in parallel.
+fn inner_product(a: &[f64], b: &[f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a.zip(b) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
 
 /// The conditional sum of squares at `arma`, and its first and second derivatives by the coefficients.
@@ -91,6 +106,8 @@ pub(super) struct ConditionalLeastSquares {
 /// The result of the conditional least squares: a start for the likelihood and the curvature there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start {
+    /// The conditional sum of squares.
+    pub squares: f64,
     /// The unconstrained coordinates.
     pub u: Vector,
     /// The Gauss-Newton Hessian of the objective of the likelihood at `u`.
@@ -101,12 +118,18 @@ impl ConditionalLeastSquares {
     /// Minimises the conditional sum of squares from `start` by Levenberg-Marquardt in the unconstrained
     /// coordinates. The residuals' derivatives cost two more filters whatever the order: de(t)/dphi_i is -a(t - i)
     /// with theta(B) a = z, and de(t)/dtheta_j is -b(t - j) with theta(B) b = e (Box & Jenkins, 7.2.1).
-    pub fn minimize(&mut self, z: &[f64], start: Arma, cancel: &Cancel) -> Result<Option<Start>, Cancelled> {
+    pub fn minimize(
+        &mut self,
+        z: &[f64],
+        start: Arma,
+        steps: usize,
+        cancel: &Cancel,
+    ) -> Result<Option<Start>, Cancelled> {
         let (p, q) = (start.phi().len(), start.theta().len());
         let Some(mut u) = start.pulled_inside(START_RADIUS).to_unconstrained() else { return Ok(None) };
         let mut here = self.linearise(z, p, q, &u);
         let mut damping = 1e-3;
-        for _ in 0..MAX_STEPS {
+        for _ in 0..steps {
             cancel.check()?;
             let mut damped = here.normal;
             for i in 0..p + q {
@@ -129,59 +152,86 @@ impl ConditionalLeastSquares {
             }
         }
         let hessian = here.normal.map(|row| row.map(|value| value / here.squares));
-        Ok((here.squares.is_finite() && u.iter().all(|value| value.is_finite())).then_some(Start { u, hessian }))
+        let usable = here.squares.is_finite() && u.iter().all(|value| value.is_finite());
+        Ok(usable.then_some(Start { squares: here.squares, u, hessian }))
     }
 
     fn linearise(&mut self, z: &[f64], p: usize, q: usize, u: &Vector) -> Linearised {
         let arma = Arma::from_unconstrained(p, q, u);
         self.filter(z, &arma);
-        let first = p.min(z.len());
-        let e = &self.residuals;
-        let column = |i: usize, t: usize| match i < p {
-            true => &self.filtered_z[MAX_LAG + t - 1 - i..],
-            false => &self.filtered_e[MAX_LAG + t - 1 - (i - p)..],
+        let first = MAX_LAG + p.min(z.len());
+        let end = MAX_LAG + z.len();
+        let residuals = &self.residuals[first..];
+        // The derivatives but for their sign: lags of the filtered series.
+        let column = |i: usize| match i < p {
+            true => &self.filtered_z[first - 1 - i..end - 1 - i],
+            false => &self.filtered_e[first - 1 - (i - p)..end - 1 - (i - p)],
         };
-        let count = z.len() - first;
-        let sum = |a: &[f64], b: &[f64]| a[..count].iter().zip(&b[..count]).map(|(a, b)| a * b).sum::<f64>();
         let (mut normal, mut gradient) = (Matrix::default(), Vector::default());
         for i in 0..p + q {
-            gradient[i] = -sum(column(i, first), &e[MAX_LAG + first..]);
+            gradient[i] = -inner_product(column(i), residuals);
             for j in 0..=i {
-                normal[i][j] = sum(column(i, first), column(j, first));
+                normal[i][j] = inner_product(column(i), column(j));
                 normal[j][i] = normal[i][j];
             }
         }
-        let squares = sum(&e[MAX_LAG + first..], &e[MAX_LAG + first..]);
         // To the unconstrained coordinates by the chain rule.
         let jacobian = Arma::jacobian(p, q, u);
-        Linearised { squares, gradient: pull_vector(&jacobian, &gradient), normal: pull_matrix(&jacobian, &normal) }
+        Linearised {
+            squares: inner_product(residuals, residuals),
+            gradient: pull_vector(&jacobian, &gradient),
+            normal: pull_matrix(&jacobian, &normal),
+        }
     }
 
     /// Fills the three series; each starts with [`MAX_LAG`] zeros, the values before the first observation.
     fn filter(&mut self, z: &[f64], arma: &Arma) {
         for buffer in [&mut self.residuals, &mut self.filtered_z, &mut self.filtered_e] {
             buffer.clear();
-            buffer.resize(MAX_LAG + z.len(), 0.0);
+            buffer.resize(MAX_LAG, 0.0);
         }
-        let p = arma.phi().len();
-        for t in 0..z.len() {
-            let at = MAX_LAG + t;
-            let (mut e, mut a, mut b) = (0.0, z[t], 0.0);
-            // The residuals before t = p are zero: the sum of squares is conditional on the first p observations.
-            if t >= p {
-                e = z[t];
-                for (lag, phi) in (1..).zip(arma.phi()) {
-                    e -= phi * z[t - lag];
+        self.filtered_z.extend_from_slice(z);
+        // phi(B) z from t = p on; the residuals before are zero, as the sum of squares is conditional on the first p.
+        let p = arma.phi().len().min(z.len());
+        self.residuals.resize(MAX_LAG + p, 0.0);
+        self.residuals.extend_from_slice(&z[p..]);
+        for (lag, phi) in (1..).zip(arma.phi()) {
+            for (out, z) in self.residuals[MAX_LAG + p..].iter_mut().zip(&z[p - lag.min(p)..]) {
+                *out -= phi * z;
+            }
+        }
+        self.filtered_e.resize(MAX_LAG + z.len(), 0.0);
+        match arma.theta().len() {
+            0 => self.filter_by::<0>(arma),
+            1 => self.filter_by::<1>(arma),
+            2 => self.filter_by::<2>(arma),
+            3 => self.filter_by::<3>(arma),
+            4 => self.filter_by::<4>(arma),
+            _ => self.filter_by::<5>(arma),
+        }
+    }
+
+    /// Divides the three series by theta(B), q = `Q`. The three recursions run side by side, because each alone would
+    /// wait for its own last value.
+    fn filter_by<const Q: usize>(&mut self, arma: &Arma) {
+        let theta: [f64; Q] = std::array::from_fn(|j| arma.theta()[j]);
+        let mut past = [[0.0; 3]; Q];
+        let series = self.residuals.iter_mut().zip(&mut self.filtered_z).zip(&mut self.filtered_e);
+        for ((e, a), b) in series.skip(MAX_LAG) {
+            let mut now = [*e, *a, 0.0];
+            for j in (0..Q).rev() {
+                for (now, past) in now.iter_mut().zip(&past[j]) {
+                    *now -= theta[j] * past;
                 }
             }
-            for (lag, theta) in (1..).zip(arma.theta()) {
-                e -= theta * self.residuals[at - lag];
-                a -= theta * self.filtered_z[at - lag];
-                b -= theta * self.filtered_e[at - lag];
+            now[2] += now[0];
+            for j in (1..Q).rev() {
+                past[j] = past[j - 1];
             }
-            self.residuals[at] = if t >= p { e } else { 0.0 };
-            self.filtered_z[at] = a;
-            self.filtered_e[at] = b + self.residuals[at];
+            if Q > 0 {
+                past[0] = now;
+            }
+            (*e, *a, *b) = (now[0], now[1], now[2]);
         }
     }
 }

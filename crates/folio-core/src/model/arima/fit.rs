@@ -1,14 +1,21 @@
 //! The fit of one order: starts, conditional least squares, then exact maximum likelihood.
 
 use super::arma::{Arma, MAX_PARAMETERS, Matrix, Vector};
-use super::css::{ConditionalLeastSquares, Start, hannan_rissanen, long_residuals};
+use super::css::{ConditionalLeastSquares, MAX_STEPS, Start, hannan_rissanen, long_residuals};
 use super::likelihood::{Likelihood, Profile};
-use super::optimize::{cholesky, inverse, minimize};
+use super::optimize::{cholesky, inverse, minimize, scaled_identity};
 use super::{Estimate, Order};
 use crate::task::{Cancel, Cancelled};
 
 /// A fit has converged where the next step would gain less than this in the log-likelihood.
-const LIKELIHOOD_TOLERANCE: f64 = 1e-6;
+const LIKELIHOOD_TOLERANCE: f64 = 1e-5;
+
+/// The steps of conditional least squares by which starts are compared.
+const SCREENING_STEPS: usize = 3;
+
+/// From how many different minima of the conditional sum of squares the exact likelihood is maximised. With 2, one
+/// fit in 16 misses the best known maximum by over 0.1 in the log-likelihood, with 4 one in 65, with 5 one in 84.
+const MAX_KEPT: usize = 4;
 
 /// The differenced series in the units of the fit: centred where the model has a constant, and of mean square 1, so
 /// that neither the level nor the unit of the data matters to the numerics.
@@ -49,26 +56,42 @@ pub(super) struct Fitter {
 }
 
 impl Fitter {
-    /// The maximum likelihood estimate of an ARMA(p, q) from the Hannan-Rissanen start and from each of `warm`, the
-    /// estimates of other orders; none where no start converges.
+    /// The maximum likelihood estimate of an ARMA(p, q) whose roots' moduli are over `radius`; none where no start
+    /// converges to such a maximum. `near` is an estimate of another order, one more start.
     ///
-    /// The likelihood of an ARMA with both kinds of coefficients often has several maxima, whence several starts.
+    /// The likelihood of an ARMA with both kinds of coefficients has many maxima on series with as little memory as
+    /// prices. So many starts take a few cheap steps of conditional least squares, and the best few go on to the
+    /// exact likelihood. On 20 stocks, 21 orders and both d, one start alone misses the best known maximum by over
+    /// 0.1 in one fit of seven, this in one of seventy.
     pub fn fit(
         &mut self,
         working: &Working,
         order: Order,
-        warm: &[Arma],
+        near: Option<&Arma>,
+        radius: f64,
         cancel: &Cancel,
     ) -> Result<Option<Estimate>, Cancelled> {
         let (p, q) = (order.p, order.q);
-        let regression = hannan_rissanen(&working.z, &working.residuals, p, q);
-        let starts = std::iter::once(regression).chain(warm.iter().map(|arma| arma.resized(p, q)));
+        let mut screened: Vec<Start> = Vec::new();
+        for start in starts(working, p, q).into_iter().chain(near.map(|arma| arma.resized(p, q))) {
+            screened.extend(self.css.minimize(&working.z, start, SCREENING_STEPS, cancel)?);
+        }
+        screened.sort_by(|a, b| a.squares.total_cmp(&b.squares));
         let mut best: Option<(f64, Arma)> = None;
-        for start in starts {
-            let Some(start) = self.css.minimize(&working.z, start, cancel)? else { continue };
-            let Some(found) = self.maximise(working, p, q, &start, cancel)? else { continue };
-            if best.is_none_or(|(value, _)| found.0 < value) {
-                best = Some(found);
+        let mut kept: Vec<Start> = Vec::new();
+        for start in screened {
+            if kept.len() == MAX_KEPT {
+                break;
+            }
+            let arma = Arma::from_unconstrained(p, q, &start.u);
+            let Some(start) = self.css.minimize(&working.z, arma, MAX_STEPS, cancel)? else { continue };
+            if !is_promising(&start, &kept, working.z.len()) {
+                continue;
+            }
+            kept.push(start);
+            let Some((value, arma)) = self.maximise(working, p, q, &start, cancel)? else { continue };
+            if arma.roots_beyond(radius) && best.is_none_or(|(least, _)| value < least) {
+                best = Some((value, arma));
             }
         }
         let Some((_, arma)) = best else { return Ok(None) };
@@ -103,6 +126,42 @@ impl Fitter {
     }
 }
 
+/// The starts of every fit of p and q: the Hannan-Rissanen regression, and models of lower order times a pair of
+/// polynomials that nearly cancel, once for either sign of a real root and for angles of a complex pair of roots. The
+/// likelihood of a series with little memory has its maxima there, narrow in the angle.
+fn starts(working: &Working, p: usize, q: usize) -> Vec<Arma> {
+    /// The reciprocal moduli of the roots of the autoregressive and of the moving-average factor.
+    const AR: f64 = 0.9;
+    const MA: f64 = 0.75;
+    const ANGLES: usize = 6;
+    let regression = |p, q| hannan_rissanen(&working.z, &working.residuals, p, q);
+    let mut starts = vec![regression(p, q)];
+    if p.min(q) >= 1 {
+        let lower = regression(p - 1, q - 1);
+        let pair = |sign: f64| Arma::new(&[sign * AR], &[-sign * MA]);
+        starts.extend([-1.0, 1.0].map(|sign| lower.times(&pair(sign))));
+    }
+    if p.min(q) >= 2 {
+        let lower = regression(p - 2, q - 2);
+        starts.extend((0..ANGLES).map(|i| {
+            let cosine = (std::f64::consts::PI * (i as f64 + 0.5) / ANGLES as f64).cos();
+            let pair = Arma::new(&[2.0 * AR * cosine, -AR * AR], &[-2.0 * MA * cosine, MA * MA]);
+            lower.times(&pair)
+        }));
+    }
+    starts
+}
+
+/// Whether the conditional least squares ended neither where they ended before nor far above.
+fn is_promising(start: &Start, kept: &[Start], n: usize) -> bool {
+    /// In units of the log-likelihood: nearer than this is the same minimum.
+    const SAME: f64 = 0.005;
+    /// Further above than this, the exact likelihood will not make up for it.
+    const HOPELESS: f64 = 5.0;
+    let above = |other: &Start| (start.squares / other.squares).ln() * n as f64 / 2.0;
+    kept.iter().map(above).all(|above| above.abs() > SAME && above < HOPELESS)
+}
+
 /// The inverse of the Gauss-Newton Hessian, with as much of a ridge as it takes to have one.
 fn inverse_hessian(hessian: &Matrix, k: usize) -> Matrix {
     let mut ridge = 1e-6;
@@ -115,7 +174,7 @@ fn inverse_hessian(hessian: &Matrix, k: usize) -> Matrix {
             return inverse(&lower, k);
         }
         if ridge > 1.0 {
-            return super::optimize::scaled_identity(1.0);
+            return scaled_identity(1.0);
         }
         ridge *= 100.0;
     }

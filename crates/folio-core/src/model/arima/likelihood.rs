@@ -256,7 +256,7 @@ fn whiten_of<const Q: usize, const ONES: bool>(arma: &Arma, factors: &Factors, x
             one -= row[j] * ones[j];
         }
         x[t] = value;
-        ones.rotate_right(1);
+        ones.copy_within(..MAX_LAG - 1, 1);
         ones[0] = one;
         sums.add(value, one, factors.variances[t]);
     }

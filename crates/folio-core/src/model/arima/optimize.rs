@@ -5,9 +5,9 @@ use super::arma::{MAX_PARAMETERS, Matrix, Vector};
 /// The most iterations of [`minimize`]; a fit that needs more is not at a maximum.
 const MAX_ITERATIONS: usize = 60;
 
-/// The relative step of the central differences: the cube root of the machine precision, where truncation and
-/// rounding errors balance.
-const DIFFERENCE: f64 = 6e-6;
+/// The relative step of the difference quotients. One-sided ones are enough: with curvatures of the order of one, the
+/// error of 1e-6 in a gradient is far under what a tolerance of 1e-9 in the value can see, at half the cost.
+const DIFFERENCE: f64 = 1e-6;
 
 /// The sum of a_i b_i.
 pub(super) fn dot(a: &Vector, b: &Vector) -> f64 {
@@ -83,7 +83,7 @@ pub(super) fn minimize<E>(
 ) -> Result<Minimum, E> {
     let mut at = start;
     let mut value = f(&at)?;
-    let mut gradient = difference_quotient(&mut f, k, &at)?;
+    let mut gradient = difference_quotient(&mut f, k, &at, value)?;
     for _ in 0..MAX_ITERATIONS {
         let mut direction = product(&inverse_hessian, &gradient).map(|value| -value);
         let mut slope = dot(&gradient, &direction);
@@ -103,7 +103,7 @@ pub(super) fn minimize<E>(
             // No decrease along a descent direction is what rounding leaves at a minimum.
             return Ok(Minimum { at, value, converged: -slope / 2.0 < 1e3 * tolerance });
         };
-        let next_gradient = difference_quotient(&mut f, k, &next)?;
+        let next_gradient = difference_quotient(&mut f, k, &next, next_value)?;
         let step = std::array::from_fn(|i| next[i] - at[i]);
         let change = std::array::from_fn(|i| next_gradient[i] - gradient[i]);
         update(&mut inverse_hessian, &step, &change);
@@ -136,14 +136,13 @@ fn difference_quotient<E>(
     f: &mut impl FnMut(&Vector) -> Result<f64, E>,
     k: usize,
     at: &Vector,
+    value: f64,
 ) -> Result<Vector, E> {
     let mut gradient = Vector::default();
     for i in 0..k {
-        let step = DIFFERENCE * at[i].abs().max(1.0);
-        let (mut up, mut down) = (*at, *at);
-        up[i] += step;
-        down[i] -= step;
-        gradient[i] = (f(&up)? - f(&down)?) / (up[i] - down[i]);
+        let mut aside = *at;
+        aside[i] += DIFFERENCE * at[i].abs().max(1.0);
+        gradient[i] = (f(&aside)? - value) / (aside[i] - at[i]);
     }
     Ok(gradient)
 }

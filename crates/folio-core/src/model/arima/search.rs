@@ -9,8 +9,8 @@ use crate::task::{Cancel, Cancelled};
 /// The largest p + q.
 const MAX_ORDER: usize = 5;
 
-/// A model is rejected where a root of either polynomial has a modulus under this: it is too near to a model of
-/// another order, and its forecasts are unstable.
+/// A maximum of the likelihood is rejected where a root of either polynomial has a modulus under this, as in
+/// auto.arima: it is too near to a model of another order, and its forecasts are unstable.
 const MIN_ROOT: f64 = 1.01;
 
 /// The most models that are fitted, as in auto.arima. The orders allowed here are fewer.
@@ -74,12 +74,11 @@ impl Search<'_> {
         }
         self.seen.push(order);
         let Some(working) = &self.working[usize::from(constant)] else { return Ok(false) };
-        let warm = self.best.as_ref().map(|best| best.arma);
-        let Some(found) = self.fitter.fit(working, order, warm.as_slice(), self.cancel)? else {
+        let near = self.best.as_ref().map(|best| &best.arma);
+        let Some(found) = self.fitter.fit(working, order, near, MIN_ROOT, self.cancel)? else {
             return Ok(false);
         };
-        let acceptable = found.aicc.is_finite() && found.arma.roots_beyond(MIN_ROOT);
-        if !acceptable || self.best.as_ref().is_some_and(|best| best.aicc <= found.aicc) {
+        if !found.aicc.is_finite() || self.best.as_ref().is_some_and(|best| best.aicc <= found.aicc) {
             return Ok(false);
         }
         self.best = Some(found);

@@ -1,7 +1,7 @@
 //! The start of the fit: least squares on a long autoregression's residuals, then the conditional sum of squares.
 
 use super::arma::{Arma, MAX_LAG, Matrix, Vector};
-use super::optimize::{cholesky, dot, solve};
+use super::optimize::{cholesky, solve};
 use crate::task::{Cancel, Cancelled};
 
 /// The longest autoregression whose residuals stand in for the innovations; 10 log10(n) of them is usual.
@@ -9,6 +9,9 @@ const MAX_LONG_LAGS: usize = 40;
 
 /// How far out a start's roots must lie. At the unit circle the coordinates of the search are infinite.
 const START_RADIUS: f64 = 1.002;
+
+/// The steps end where one gains less than this in units of the log-likelihood.
+const TOLERANCE: f64 = 1e-3;
 
 /// The most Levenberg-Marquardt steps: this is a start, the likelihood decides.
 pub(super) const MAX_STEPS: usize = 25;
@@ -74,14 +77,14 @@ pub(super) fn hannan_rissanen(z: &[f64], residuals: &[f64], p: usize, q: usize) 
 /// The sum of a_i b_i in eight partial sums, which the processor adds in parallel.
 fn inner_product(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [0.0; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a.zip(b) {
+    for (a, b) in a.iter().zip(b) {
         for lane in 0..LANES {
             sums[lane] += a[lane] * b[lane];
         }
     }
+    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f64>() + rest
 }
 
@@ -129,6 +132,7 @@ impl ConditionalLeastSquares {
         let Some(mut u) = start.pulled_inside(START_RADIUS).to_unconstrained() else { return Ok(None) };
         let mut here = self.linearise(z, p, q, &u);
         let mut damping = 1e-3;
+        let n = z.len() as f64;
         for _ in 0..steps {
             cancel.check()?;
             let mut damped = here.normal;
@@ -146,8 +150,8 @@ impl ConditionalLeastSquares {
             } else {
                 damping *= 10.0;
             }
-            // 1e-7 of the sum of squares is 5e-8 n in the log-likelihood.
-            if gain.abs() < 1e-7 || dot(&step, &here.gradient).abs() < 1e-8 * here.squares || damping > 1e8 {
+            // The log-likelihood changes by n / 2 times the relative change of the sum of squares.
+            if gain.abs() * n / 2.0 < TOLERANCE || damping > 1e8 {
                 break;
             }
         }

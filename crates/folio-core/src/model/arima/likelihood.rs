@@ -33,13 +33,40 @@ impl Factors {
         self.limit = std::array::from_fn(|j| arma.theta().get(j).copied().unwrap_or(0.0));
         let Some(gamma) = arma.autocovariances() else { return false };
         let covariance = Covariance::new(arma, gamma);
+        match covariance.band {
+            0 => self.fill::<0>(arma, n, &covariance),
+            1 => self.fill::<1>(arma, n, &covariance),
+            2 => self.fill::<2>(arma, n, &covariance),
+            3 => self.fill::<3>(arma, n, &covariance),
+            4 => self.fill::<4>(arma, n, &covariance),
+            _ => self.fill::<5>(arma, n, &covariance),
+        }
+    }
+
+    /// The rows of a factorisation with band width `B`: L(t, s) D(s) = cov(t, s) - sum over r < s of L(t, r) L(s, r)
+    /// D(r). With the width known, the inner loops are unrolled.
+    fn fill<const B: usize>(&mut self, arma: &Arma, n: usize, covariance: &Covariance) -> bool {
         let settle = arma.theta().len().max(1);
         let mut settled = 0;
+        // The last B rows and variances, the newest first; zeros and ones before the first row.
+        let mut rows = [[0.0; B]; B];
+        let mut variances = [1.0; B];
         for t in 0..n {
             if settled >= settle {
                 break;
             }
-            let (row, variance) = self.next_row(t, &covariance);
+            let mut scaled = [0.0; B];
+            let mut row = [0.0; B];
+            let mut variance = covariance.at(t, 0);
+            for j in (0..B.min(t)).rev() {
+                let mut value = covariance.at(t, j + 1);
+                for i in j + 1..B {
+                    value -= scaled[i] * rows[j][i - j - 1];
+                }
+                scaled[j] = value;
+                row[j] = value / variances[j];
+                variance -= value * row[j];
+            }
             if !(variance > 0.0 && variance.is_finite()) {
                 return false;
             }
@@ -47,30 +74,16 @@ impl Factors {
                 && row.iter().zip(&self.limit).all(|(a, b)| (a - b).abs() < CONVERGED);
             // Before 2 m the covariances themselves still change.
             settled = if near && t >= 2 * arma.order() { settled + 1 } else { 0 };
-            self.rows.push(row);
+            for j in (1..B).rev() {
+                (rows[j], variances[j]) = (rows[j - 1], variances[j - 1]);
+            }
+            if B > 0 {
+                (rows[0], variances[0]) = (row, variance);
+            }
+            self.rows.push(std::array::from_fn(|j| if j < B { row[j] } else { 0.0 }));
             self.variances.push(variance);
         }
         true
-    }
-
-    /// Row t of the factorisation: L(t, s) D(s) = cov(t, s) - sum over r < s of L(t, r) L(s, r) D(r).
-    fn next_row(&self, t: usize, covariance: &Covariance) -> ([f64; MAX_LAG], f64) {
-        let band = covariance.band.min(t);
-        // scaled[j] = L(t, t-1-j) D(t-1-j)
-        let mut scaled = [0.0; MAX_LAG];
-        let mut row = [0.0; MAX_LAG];
-        let mut variance = covariance.at(t, 0);
-        for j in (0..band).rev() {
-            let s = t - 1 - j;
-            let mut value = covariance.at(t, j + 1);
-            for i in j + 1..band {
-                value -= scaled[i] * self.rows[s][i - j - 1];
-            }
-            scaled[j] = value;
-            row[j] = value / self.variances[s];
-            variance -= value * row[j];
-        }
-        (row, variance)
     }
 
     /// ln |D|, with ones after the last row.

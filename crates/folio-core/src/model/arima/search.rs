@@ -62,7 +62,20 @@ impl Search<'_> {
                 return Ok(true);
             }
         }
-        self.improves(p, q, !constant)
+        Ok(self.improves(p, q, !constant)? || self.sweep(constant)?)
+    }
+
+    /// Tries every order that the neighbours have not reached; true at the first that is better. The steps alone end
+    /// in a local minimum now and then (on one of 20 stocks, by 2.8), and few orders are left when they end.
+    fn sweep(&mut self, constant: bool) -> Result<bool, Cancelled> {
+        for p in 0..=MAX_LAG {
+            for q in 0..=MAX_LAG {
+                if self.improves(p, q, constant)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Fits this order, unless it was seen or is not allowed; true where it becomes the best.

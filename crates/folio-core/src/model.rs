@@ -144,4 +144,5 @@ models! {
     ets::Ets,
     xgboost::XgBoost,
     ridge::Ridge,
+    arima::Arima,
 }

@@ -1,5 +1,6 @@
 //! What the SQL functions stand on: settings, prices, the compute pool, and errors.
 
+pub mod array;
 pub mod budget;
 pub mod pool;
 pub mod prices;

@@ -1,4 +1,6 @@
 //! What SQL sees, one file per family: arguments to a request, the work, rows.
 
+mod arguments;
 mod forecast;
+mod portfolio;
 mod status;

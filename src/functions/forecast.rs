@@ -8,13 +8,11 @@ use folio_core::task::Seed;
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgRelation};
 
+use super::arguments::{Names, not_null, unique_tickers};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
-
-/// A list of names as SQL passes it: the elements of an array may be NULL.
-type Names = Vec<Option<String>>;
 
 /// A row of forecast_ensemble.
 type ForecastRow =
@@ -180,24 +178,6 @@ fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
             "ticker must not be NULL",
             "Given: NULL.",
             "Name a ticker, or write tickers => NULL to forecast every one.",
-        )
-    })
-}
-
-/// The tickers in the order given, each once.
-fn unique_tickers(tickers: Names) -> Result<Vec<String>> {
-    let mut seen = std::collections::HashSet::new();
-    let tickers = not_null("tickers", tickers)?;
-    Ok(tickers.into_iter().filter(|ticker| seen.insert(ticker.clone())).collect())
-}
-
-fn not_null(argument: &str, names: Names) -> Result<Vec<String>> {
-    names.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
-        Report::new(
-            SqlState::NULL_VALUE_NOT_ALLOWED,
-            format!("{argument} must not contain NULL"),
-            "An element of the array is NULL.",
-            format!("Leave it out, or pass {argument} => NULL to take all."),
         )
     })
 }

@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::Error;
+
 /// The flag was set: the work stopped before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
@@ -148,6 +150,33 @@ where
         .collect()
 }
 
+/// Runs one piece of work on the executor: for a computation that is not split, but must be cancellable all the same.
+///
+/// # Errors
+/// The work's own; [`Error::Cancelled`]; [`Error::Internal`] if it panicked.
+pub fn one<T: Send + 'static>(
+    executor: &dyn Executor,
+    cancel: &Cancel,
+    work: impl FnOnce(&Cancel) -> crate::Result<T> + Send + 'static,
+) -> crate::Result<T> {
+    let flag = cancel.clone();
+    let mut outcomes = map(executor, cancel, vec![work], move |work| One(work(&flag)))?;
+    match outcomes.pop() {
+        Some(Ok(One(result))) => result,
+        Some(Err(Panicked(message))) => Err(Error::Internal { message }),
+        None => Err(Error::Cancelled),
+    }
+}
+
+/// The outcome of [`one`].
+struct One<T>(crate::Result<T>);
+
+impl<T: Send + 'static> Outcome for One<T> {
+    fn succeeded(&self) -> bool {
+        self.0.is_ok()
+    }
+}
+
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
@@ -173,6 +202,13 @@ mod tests {
         assert_eq!(results[0], Ok(10));
         assert!(matches!(&results[1], Err(Panicked(text)) if text.contains("two is bad")));
         assert_eq!(results[2], Ok(30));
+    }
+
+    #[test]
+    fn one_piece_of_work_brings_its_result_or_its_panic() {
+        assert_eq!(one(&Inline, &Cancel::default(), |_| Ok(7)), Ok(7));
+        let panicked = one::<i32>(&Inline, &Cancel::default(), |_| panic!("no"));
+        assert_eq!(panicked, Err(Error::Internal { message: "no".to_owned() }));
     }
 
     #[test]

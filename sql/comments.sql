@@ -1,0 +1,64 @@
+-- What \dx+, \df+ and \d+ say of each object. A test fails for an object without a comment.
+
+COMMENT ON FUNCTION @extschema@.forecast_ensemble(text, integer, text[], float8, timestamptz, integer, regclass) IS
+'Forecasts one ticker: a row per step with the median forecast and the interval.
+ticker: as in the price relation. horizon: trading days ahead, 1 to 252, default 21. models: names of models, default folio.models.
+level: share of outcomes that the interval holds, 0.01 to 0.99, default 0.8. as_of: only prices up to then. history: newest prices used, default folio.history.
+prices: the price relation, default folio.prices. Errors: 22023 unknown ticker or argument, PF004 history too short, PF005 bad prices.';
+
+COMMENT ON FUNCTION @extschema@.forecast_ensemble(text[], integer, text[], float8, timestamptz, integer, regclass) IS
+'Forecasts many tickers at once, all of the price relation if tickers is NULL: a row per ticker and step.
+A ticker that cannot be forecast is one row whose status says why. The arguments are those of the function for one ticker.';
+
+COMMENT ON FUNCTION @extschema@.forecast_members(text[], integer, text[], timestamptz, integer, regclass) IS
+'Why a forecast is what it is: a row per ticker and model with its mean weight over the steps, its errors out of sample
+(validation_rmse: of the log price over all steps; relative_mae: mean absolute error relative to the last price as forecast), the CPU time
+of both fits and all forecasts in ms, the reason of a failure in status, and the fit itself in detail.';
+
+COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
+'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
+tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6}.
+market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equal, historical, or an object of returns. risk_aversion: default 2.5. tau: default 0.05. risk_free_rate: annual, default 0.
+covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
+constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
+Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
+
+COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
+'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
+the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
+'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
+omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';
+
+COMMENT ON FUNCTION @extschema@.running_calls() IS
+'What every session computes now, from shared memory; empty where pg_folio is not in shared_preload_libraries. Rows of other users only for members of pg_read_all_stats.';
+COMMENT ON FUNCTION @extschema@.thread_slots() IS
+'The slots of compute threads: of the whole cluster where pg_folio is in shared_preload_libraries, else of this session.';
+
+COMMENT ON VIEW @extschema@.pool_status IS
+'The budget of compute threads, and a row for each session that computes now; one row with the budget alone while none does.';
+COMMENT ON COLUMN @extschema@.pool_status.scope IS 'cluster: folio.max_threads holds over all sessions; session: each session has its own folio.threads_per_call';
+COMMENT ON COLUMN @extschema@.pool_status.max_threads IS 'Compute threads that may run at once in that scope';
+COMMENT ON COLUMN @extschema@.pool_status.slots_in_use IS 'Slots that are held now; NULL in scope session';
+COMMENT ON COLUMN @extschema@.pool_status.pid IS 'Process id of the session''s backend; NULL while none computes';
+COMMENT ON COLUMN @extschema@.pool_status.datname IS 'Its database';
+COMMENT ON COLUMN @extschema@.pool_status.usename IS 'Its user';
+COMMENT ON COLUMN @extschema@.pool_status.threads IS 'Its compute threads';
+COMMENT ON COLUMN @extschema@.pool_status.running IS 'Slots that it holds';
+COMMENT ON COLUMN @extschema@.pool_status.queued IS 'Tasks not done yet';
+COMMENT ON COLUMN @extschema@.pool_status.done IS 'Tasks done, the failed ones included';
+COMMENT ON COLUMN @extschema@.pool_status.failed IS 'Tasks without a result, such as a model that could not be fitted';
+COMMENT ON COLUMN @extschema@.pool_status.cpu_ms IS 'CPU time of the tasks done, in milliseconds';
+
+COMMENT ON VIEW @extschema@.progress IS 'How far each running call is.';
+COMMENT ON COLUMN @extschema@.progress.pid IS 'Process id of the session''s backend';
+COMMENT ON COLUMN @extschema@.progress.datname IS 'Its database';
+COMMENT ON COLUMN @extschema@.progress.usename IS 'Its user';
+COMMENT ON COLUMN @extschema@.progress.phase IS 'reading prices or computing';
+COMMENT ON COLUMN @extschema@.progress.tasks_done IS 'Tasks done, the failed ones included';
+COMMENT ON COLUMN @extschema@.progress.tasks_total IS 'Tasks of the call';
+COMMENT ON COLUMN @extschema@.progress.tasks_failed IS 'Tasks without a result';
+COMMENT ON COLUMN @extschema@.progress.threads IS 'Its compute threads';
+COMMENT ON COLUMN @extschema@.progress.elapsed IS 'Time since the call began';
+COMMENT ON COLUMN @extschema@.progress.remaining IS 'Estimate of the time left, from the tasks done so far';

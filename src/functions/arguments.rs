@@ -1,0 +1,25 @@
+//! Arguments that several functions have.
+
+use crate::backend::report::{Report, Result, SqlState};
+
+/// A list of names as SQL passes it: the elements of an array may be NULL.
+pub type Names = Vec<Option<String>>;
+
+/// The tickers in the order given, each once.
+pub fn unique_tickers(tickers: Names) -> Result<Vec<String>> {
+    let mut seen = std::collections::HashSet::new();
+    let tickers = not_null("tickers", tickers)?;
+    Ok(tickers.into_iter().filter(|ticker| seen.insert(ticker.clone())).collect())
+}
+
+/// The names, none of them NULL.
+pub fn not_null(argument: &str, names: Names) -> Result<Vec<String>> {
+    names.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
+        Report::new(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            format!("{argument} must not contain NULL"),
+            "An element of the array is NULL.",
+            format!("Leave it out, or pass {argument} => NULL to take all."),
+        )
+    })
+}

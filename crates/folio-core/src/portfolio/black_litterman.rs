@@ -163,17 +163,15 @@ fn clash(system: &Array2<f64>) -> Clash {
     }
 }
 
-/// The views of the first pivot that vanishes in an elimination, with those that it depends on.
+/// The first view that is a combination of earlier ones, with those of them that it is made of.
 fn dependent(system: &Array2<f64>) -> Vec<usize> {
     let k = system.nrows();
     let mut rest = system.clone();
     for pivot in 0..k {
         if rest[[pivot, pivot]] <= 1e-10 * system[[pivot, pivot]] {
-            // Row `pivot` is a combination of the earlier ones: those correlated with it are its partners.
-            let partners = (0..pivot).filter(|&other| {
-                system[[pivot, other]].abs() > 1e-6 * (system[[pivot, pivot]] * system[[other, other]]).sqrt()
-            });
-            return partners.chain([pivot]).collect();
+            let mut views = combination(&rest, pivot);
+            views.push(pivot);
+            return views;
         }
         for i in pivot + 1..k {
             let factor = rest[[i, pivot]] / rest[[pivot, pivot]];
@@ -184,6 +182,17 @@ fn dependent(system: &Array2<f64>) -> Vec<usize> {
         }
     }
     (0..k).collect()
+}
+
+/// The rows before `pivot` whose coefficient in it is not zero, from an elimination that came to it: back
+/// substitution in the upper triangle above it.
+fn combination(eliminated: &Array2<f64>, pivot: usize) -> Vec<usize> {
+    let mut coefficients = vec![0.0; pivot];
+    for row in (0..pivot).rev() {
+        let later: f64 = (row + 1..pivot).map(|j| eliminated[[row, j]] * coefficients[j]).sum();
+        coefficients[row] = (eliminated[[row, pivot]] - later) / eliminated[[row, row]];
+    }
+    (0..pivot).filter(|&row| coefficients[row].abs() > 1e-6).collect()
 }
 
 /// w* = (delta (Sigma + M))^-1 (mean - r_f) (formula 13 on excess returns): the weights without any constraint,

@@ -1,0 +1,201 @@
+//! Conic programs for Clarabel (Goulart and Chen 2024), built row by row.
+//!
+//! minimise 1/2 x'Hx + c'x over linear equations, linear inequalities and second-order cones.
+
+use clarabel::algebra::CscMatrix;
+use clarabel::solver::{
+    DefaultSettings, DefaultSettingsBuilder, DefaultSolver, IPSolver, SolverStatus, SupportedConeT,
+};
+use ndarray::ArrayView2;
+
+use crate::task::Cancel;
+use crate::{Error, Result};
+
+/// What the interior-point method is asked for: three digits more than the optimality that is verified afterwards,
+/// and one less than it can do on badly scaled data.
+const TOLERANCE: f64 = 1e-11;
+
+/// The largest number of interior-point steps; 10 to 30 are usual.
+const MAX_STEPS: u32 = 200;
+
+/// A row, as positions and coefficients.
+pub(crate) type SparseRow = Vec<(usize, f64)>;
+
+/// A program under construction.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct ConeProgram {
+    linear: Vec<f64>,
+    /// The upper triangle of H by columns; empty for a linear program.
+    hessian: Vec<SparseRow>,
+    equations: Vec<(SparseRow, f64)>,
+    inequalities: Vec<(SparseRow, f64)>,
+    cones: Vec<Vec<(SparseRow, f64)>>,
+}
+
+/// Where the interior-point method ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ConeOutcome {
+    /// At a solution.
+    Solved {
+        /// The variables.
+        x: Vec<f64>,
+        /// The multipliers of the equations, then of the inequalities, then of the cones.
+        multipliers: Vec<f64>,
+    },
+    /// No point satisfies the constraints.
+    Infeasible,
+    /// The objective has no bound, or the method broke down: its own status.
+    Failed(String),
+}
+
+impl ConeProgram {
+    /// A program over as many variables as `linear` has elements.
+    pub(crate) fn new(linear: Vec<f64>) -> ConeProgram {
+        ConeProgram { linear, ..ConeProgram::default() }
+    }
+
+    /// Sets the quadratic term of the first variables.
+    pub(crate) fn set_hessian(&mut self, hessian: ArrayView2<'_, f64>) {
+        self.hessian =
+            (0..hessian.ncols()).map(|j| (0..=j).map(|i| (i, hessian[[i, j]])).collect()).collect();
+    }
+
+    /// row x = value.
+    pub(crate) fn equation(&mut self, row: SparseRow, value: f64) {
+        self.equations.push((row, value));
+    }
+
+    /// row x <= value; nothing where the value is infinite. Returns whether there now is a row.
+    pub(crate) fn at_most(&mut self, row: SparseRow, value: f64) -> bool {
+        let binds = value.is_finite();
+        if binds {
+            self.inequalities.push((row, value));
+        }
+        binds
+    }
+
+    /// row x >= value; nothing where the value is infinite. Returns whether there now is a row.
+    pub(crate) fn at_least(&mut self, row: SparseRow, value: f64) -> bool {
+        self.at_most(row.into_iter().map(|(position, value)| (position, -value)).collect(), -value)
+    }
+
+    /// value - row x of all rows lies in a second-order cone: the first is no less than the norm of the others.
+    pub(crate) fn second_order(&mut self, rows: Vec<(SparseRow, f64)>) {
+        self.cones.push(rows);
+    }
+
+    /// Solves the program.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::SolverFailed`] where the solver refuses its input.
+    pub(crate) fn solve(&self, cancel: &Cancel) -> Result<ConeOutcome> {
+        let n = self.linear.len();
+        let mut hessian = self.hessian.clone();
+        hessian.resize(n, Vec::new());
+        let hessian = compressed(n, &hessian);
+        let mut columns = vec![Vec::new(); n];
+        let mut values = Vec::new();
+        let all = self.equations.iter().chain(&self.inequalities).chain(self.cones.iter().flatten());
+        for (index, (row, value)) in all.enumerate() {
+            for &(position, coefficient) in row {
+                columns[position].push((index, coefficient));
+            }
+            values.push(*value);
+        }
+        let rows = compressed(values.len(), &columns);
+        let mut cones = vec![
+            SupportedConeT::ZeroConeT(self.equations.len()),
+            SupportedConeT::NonnegativeConeT(self.inequalities.len()),
+        ];
+        cones.extend(self.cones.iter().map(|cone| SupportedConeT::SecondOrderConeT(cone.len())));
+        cancel.check()?;
+        let mut solver = DefaultSolver::new(&hessian, &self.linear, &rows, &values, &cones, settings()?)
+            .map_err(|error| Error::SolverFailed { status: error.to_string() })?;
+        let flag = cancel.clone();
+        solver.set_termination_callback(move |_: &_| flag.check().is_err());
+        solver.solve();
+        cancel.check()?;
+        let solution = solver.solution;
+        Ok(match solution.status {
+            SolverStatus::Solved | SolverStatus::AlmostSolved => {
+                ConeOutcome::Solved { x: solution.x, multipliers: solution.z }
+            }
+            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => ConeOutcome::Infeasible,
+            status => ConeOutcome::Failed(status.to_string()),
+        })
+    }
+
+    /// Solves the program and takes anything but a solution for a failure of the solver.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], [`Error::SolverFailed`].
+    pub(crate) fn solution(&self, cancel: &Cancel) -> Result<Vec<f64>> {
+        match self.solve(cancel)? {
+            ConeOutcome::Solved { x, .. } => Ok(x),
+            ConeOutcome::Infeasible => Err(Error::SolverFailed { status: "infeasible".to_owned() }),
+            ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
+        }
+    }
+}
+
+fn settings() -> Result<DefaultSettings<f64>> {
+    DefaultSettingsBuilder::default()
+        .verbose(false)
+        .max_iter(MAX_STEPS)
+        .tol_gap_abs(TOLERANCE)
+        .tol_gap_rel(TOLERANCE)
+        .tol_feas(TOLERANCE)
+        // One thread, and the same one on every machine: the solver's own LDL.
+        .max_threads(1)
+        .direct_solve_method("qdldl".to_owned())
+        .build()
+        .map_err(|error| Error::SolverFailed { status: error.to_string() })
+}
+
+/// Compressed columns of a matrix with `rows` rows; entries of a column are in rising order.
+fn compressed(rows: usize, columns: &[Vec<(usize, f64)>]) -> CscMatrix<f64> {
+    let entries = columns.iter().map(Vec::len).sum();
+    let mut starts = Vec::with_capacity(columns.len() + 1);
+    let (mut positions, mut values) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
+    starts.push(0);
+    for column in columns {
+        for &(row, value) in column {
+            positions.push(row);
+            values.push(value);
+        }
+        starts.push(positions.len());
+    }
+    CscMatrix::new(rows, columns.len(), starts, positions, values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linear_and_a_conic_program() {
+        // The largest x + 2 y on x + y = 1, x >= 0.25, y >= 0.
+        let mut program = ConeProgram::new(vec![-1.0, -2.0]);
+        program.equation(vec![(0, 1.0), (1, 1.0)], 1.0);
+        assert!(program.at_least(vec![(0, 1.0)], 0.25));
+        assert!(!program.at_least(vec![(1, 1.0)], f64::NEG_INFINITY));
+        let x = program.solution(&Cancel::default()).unwrap();
+        assert!((x[0] - 0.25).abs() < 1e-9 && (x[1] - 0.75).abs() < 1e-9);
+        // The largest x + y in the unit disc.
+        let mut program = ConeProgram::new(vec![-1.0, -1.0]);
+        program.second_order(vec![(vec![], 1.0), (vec![(0, -1.0)], 0.0), (vec![(1, -1.0)], 0.0)]);
+        let x = program.solution(&Cancel::default()).unwrap();
+        assert!((x[0] - 0.5_f64.sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn infeasible_and_cancelled_are_told_apart() {
+        let mut program = ConeProgram::new(vec![1.0]);
+        program.at_most(vec![(0, 1.0)], 0.0);
+        program.at_least(vec![(0, 1.0)], 1.0);
+        assert_eq!(program.solve(&Cancel::default()).unwrap(), ConeOutcome::Infeasible);
+        let cancel = Cancel::default();
+        cancel.cancel();
+        assert_eq!(program.solve(&cancel).unwrap_err(), Error::Cancelled);
+    }
+}

@@ -1,0 +1,413 @@
+//! Covariance matrices of daily returns, annualised.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+use super::linalg::{self, Cholesky};
+use super::universe::Universe;
+use crate::panel::ReturnPanel;
+use crate::task::Cancel;
+use crate::{Error, Result};
+
+/// Trading days a year: what daily variances and means are multiplied by.
+pub const TRADING_DAYS: f64 = 252.0;
+
+/// The span of `exp_cov` in days, PyPortfolioOpt's default.
+const DEFAULT_SPAN: f64 = 180.0;
+
+/// How far under zero an eigenvalue may lie, as a share of the mean variance, and still be rounding.
+const NEGATIVE_EIGENVALUE: f64 = 1e-10;
+
+/// How far the two triangles of a given covariance may differ, as a share of the largest element, and still be
+/// rounding: numbers that were printed with nine digits pass.
+const ASYMMETRY: f64 = 1e-8;
+
+/// How a covariance is estimated from returns.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum CovarianceMethod {
+    /// The sample covariance with T - 1 in the denominator; singular where there are fewer returns than tickers.
+    Sample,
+    /// Ledoit and Wolf (2004), shrunk towards a multiple of the identity.
+    #[default]
+    LedoitWolf,
+    /// Ledoit and Wolf (2003), shrunk towards equal correlations.
+    LedoitWolfConstantCorrelation,
+    /// Ledoit and Wolf (2003), shrunk towards Sharpe's single-index model; the index is the mean of all tickers.
+    LedoitWolfSingleFactor,
+    /// Oracle approximating shrinkage, Chen, Wiesel, Eldar and Hero (2010).
+    Oas,
+    /// Exponentially weighted with this span in days.
+    Exponential {
+        /// Days; the weight falls by 1 - 2 / (span + 1) a day.
+        span: f64,
+    },
+    /// The covariance of the shortfalls under a daily return.
+    Semi {
+        /// The daily return under which a day counts.
+        benchmark: f64,
+    },
+}
+
+impl CovarianceMethod {
+    /// The names in SQL.
+    pub const NAMES: [&'static str; 8] = [
+        "ledoit_wolf",
+        "sample_cov",
+        "ledoit_wolf_constant_variance",
+        "ledoit_wolf_constant_correlation",
+        "ledoit_wolf_single_factor",
+        "oas",
+        "exp_cov",
+        "semicovariance",
+    ];
+
+    /// The method of this name. `exp_cov` and `semicovariance` take a number: `exp_cov(90)` has a span of 90 days,
+    /// `semicovariance(0.0001)` counts days under 0.01 %.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the valid names, [`Error::InvalidArgument`] for a number that makes no sense.
+    pub fn parse(text: &str) -> Result<CovarianceMethod> {
+        let (name, number) = match text.trim().strip_suffix(')').and_then(|text| text.split_once('(')) {
+            Some((name, number)) => (name.trim(), Some(parse_number(number)?)),
+            None => (text.trim(), None),
+        };
+        let method = match name {
+            "sample_cov" => CovarianceMethod::Sample,
+            "ledoit_wolf" | "ledoit_wolf_constant_variance" => CovarianceMethod::LedoitWolf,
+            "ledoit_wolf_constant_correlation" => CovarianceMethod::LedoitWolfConstantCorrelation,
+            "ledoit_wolf_single_factor" => CovarianceMethod::LedoitWolfSingleFactor,
+            "oas" => CovarianceMethod::Oas,
+            "exp_cov" => return exponential(number.unwrap_or(DEFAULT_SPAN)),
+            "semicovariance" => return Ok(CovarianceMethod::Semi { benchmark: number.unwrap_or(0.0) }),
+            _ => {
+                return Err(Error::UnknownName {
+                    kind: "covariance",
+                    name: name.to_owned(),
+                    valid: CovarianceMethod::NAMES.map(str::to_owned).to_vec(),
+                });
+            }
+        };
+        if let Some(number) = number {
+            return Err(Error::InvalidArgument {
+                argument: "covariance",
+                value: format!("{name}({number})"),
+                expected: format!("{name} without a number"),
+            });
+        }
+        Ok(method)
+    }
+
+    /// The annualised covariance of these returns.
+    ///
+    /// A ticker whose price never moves has zero variance and zero covariances (the shrinkage estimators give it
+    /// the variance that they shrink to); with fewer returns than tickers the sample estimators are singular, the
+    /// shrunk ones are not.
+    ///
+    /// # Errors
+    /// [`Error::TooShort`] under two returns, [`Error::InvalidArgument`] for a return that is not finite,
+    /// [`Error::Cancelled`].
+    pub fn estimate(self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Covariance> {
+        let universe = Universe::new(panel.tickers())?;
+        let returns = panel.returns();
+        if returns.nrows() < 2 {
+            let found = panel.tickers().iter().map(|ticker| (ticker.clone(), returns.nrows())).collect();
+            return Err(Error::TooShort { need: 2, found });
+        }
+        for (ticker, column) in panel.tickers().iter().zip(returns.columns()) {
+            if let Some(bad) = column.iter().find(|value| !value.is_finite()) {
+                return Err(Error::InvalidArgument {
+                    argument: "returns",
+                    value: format!("{bad} of {ticker}"),
+                    expected: "finite returns".to_owned(),
+                });
+            }
+        }
+        let (daily, shrinkage) = self.daily(returns, cancel)?;
+        Ok(Covariance { universe, matrix: daily * TRADING_DAYS, shrinkage })
+    }
+
+    fn daily(self, returns: &Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, Option<f64>)> {
+        let days = returns.nrows() as f64;
+        if let CovarianceMethod::Semi { benchmark } = self {
+            let shortfalls = returns.mapv(|value| (value - benchmark).min(0.0));
+            return Ok((linalg::gram(&shortfalls, cancel)? / days, None));
+        }
+        let centred = centre(returns);
+        if let CovarianceMethod::Exponential { span } = self {
+            return Ok((exponentially_weighted(&centred, span, cancel)?, None));
+        }
+        let gram = linalg::gram(&centred, cancel)?;
+        let (matrix, shrinkage) = match self {
+            CovarianceMethod::LedoitWolf => constant_variance(&centred, gram / days),
+            CovarianceMethod::LedoitWolfConstantCorrelation => constant_correlation(&centred, gram),
+            CovarianceMethod::LedoitWolfSingleFactor => single_factor(&centred, gram / days),
+            CovarianceMethod::Oas => oracle_approximating(days, gram / days),
+            _ => return Ok((gram / (days - 1.0), None)),
+        };
+        Ok((matrix, Some(shrinkage)))
+    }
+}
+
+fn parse_number(text: &str) -> Result<f64> {
+    text.trim().parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| Error::InvalidArgument {
+        argument: "covariance",
+        value: text.to_owned(),
+        expected: "a number in the parentheses".to_owned(),
+    })
+}
+
+fn exponential(span: f64) -> Result<CovarianceMethod> {
+    if span > 1.0 {
+        return Ok(CovarianceMethod::Exponential { span });
+    }
+    Err(Error::InvalidArgument {
+        argument: "covariance",
+        value: format!("exp_cov({span})"),
+        expected: "a span over 1 day".to_owned(),
+    })
+}
+
+/// A covariance that is known to be finite, symmetric and positive semidefinite, with its tickers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Covariance {
+    universe: Universe,
+    matrix: Array2<f64>,
+    shrinkage: Option<f64>,
+}
+
+impl Covariance {
+    /// A covariance that somebody else estimated. The unit is that of the caller; with returns a year it is
+    /// variance a year.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where it is not square of the universe's size, not finite or not symmetric,
+    /// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding; [`repair`] makes
+    /// one positive semidefinite.
+    pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
+        check_symmetric(matrix.view(), universe.len())?;
+        let matrix = (&matrix + &matrix.t()) / 2.0;
+        let mean_variance = matrix.diag().sum() / universe.len() as f64;
+        let mut shifted = linalg::to_faer(matrix.view());
+        for i in 0..universe.len() {
+            shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
+        }
+        if Cholesky::new(shifted, cancel)?.is_none() {
+            let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
+            if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
+                return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
+            }
+        }
+        Ok(Covariance { universe, matrix, shrinkage: None })
+    }
+
+    /// A covariance computed from a positive semidefinite one by a rule that keeps it so.
+    pub(crate) fn derived(universe: Universe, matrix: Array2<f64>) -> Covariance {
+        Covariance { universe, matrix, shrinkage: None }
+    }
+
+    /// The tickers.
+    pub fn universe(&self) -> &Universe {
+        &self.universe
+    }
+
+    /// The matrix, in the order of the tickers.
+    pub fn matrix(&self) -> &Array2<f64> {
+        &self.matrix
+    }
+
+    /// The weight of the shrinkage target, 0 to 1, for a method that shrinks.
+    pub fn shrinkage(&self) -> Option<f64> {
+        self.shrinkage
+    }
+
+    /// The standard deviation of each ticker.
+    pub fn volatility(&self) -> Array1<f64> {
+        self.matrix.diag().mapv(|variance| variance.max(0.0).sqrt())
+    }
+}
+
+fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
+    let invalid = |value: String, expected: &str| {
+        Err(Error::InvalidArgument { argument: "covariance", value, expected: expected.to_owned() })
+    };
+    if matrix.dim() != (size, size) {
+        let (rows, columns) = matrix.dim();
+        return invalid(
+            format!("{rows} x {columns}"),
+            &format!("{size} x {size}, a row and a column per ticker"),
+        );
+    }
+    if let Some(bad) = matrix.iter().find(|value| !value.is_finite()) {
+        return invalid(bad.to_string(), "finite elements");
+    }
+    let largest = matrix.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    for ((i, j), value) in matrix.indexed_iter() {
+        if (value - matrix[[j, i]]).abs() > ASYMMETRY * largest {
+            return invalid(
+                format!("element {},{} is {value}, {},{} is {}", i + 1, j + 1, j + 1, i + 1, matrix[[j, i]]),
+                "a symmetric matrix",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The nearest positive semidefinite matrix in the Frobenius norm (Higham 1988): negative eigenvalues become zero.
+///
+/// # Errors
+/// As [`Covariance::new`] for a matrix that is not square, finite and symmetric.
+pub fn repair(universe: Universe, matrix: Array2<f64>) -> Result<Covariance> {
+    check_symmetric(matrix.view(), universe.len())?;
+    let (values, vectors) = linalg::eigen(matrix.view())?;
+    let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
+    Ok(Covariance::derived(universe, scaled.dot(&scaled.t())))
+}
+
+fn centre(returns: &Array2<f64>) -> Array2<f64> {
+    let mean = returns.sum_axis(Axis(0)) / returns.nrows() as f64;
+    returns - &mean
+}
+
+fn exponentially_weighted(centred: &Array2<f64>, span: f64, cancel: &Cancel) -> Result<Array2<f64>> {
+    let decay: f64 = 1.0 - 2.0 / (span + 1.0);
+    let days = centred.nrows();
+    let weights = Array1::from_shape_fn(days, |day| decay.powf((days - 1 - day) as f64));
+    let total = weights.sum();
+    let roots = weights.mapv(f64::sqrt).insert_axis(Axis(1));
+    Ok(linalg::gram(&(centred * &roots), cancel)? / total)
+}
+
+/// (1 - delta) S + delta F.
+fn shrink(sample: Array2<f64>, target: &Array2<f64>, delta: f64) -> (Array2<f64>, f64) {
+    (sample * (1.0 - delta) + target * delta, delta)
+}
+
+/// Ledoit and Wolf, 'A well-conditioned estimator for large-dimensional covariance matrices' (2004), section 3.2;
+/// `sample` has T in the denominator.
+///
+/// The sum over all pairs of x_i^2 x_j^2 of a day is the square of the day's sum of squares, so b^2 costs O(TN).
+fn constant_variance(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f64) {
+    let (days, assets) = (centred.nrows() as f64, centred.ncols() as f64);
+    let mean_variance = sample.diag().sum() / assets;
+    let norm = sample.iter().map(|value| value * value).sum::<f64>();
+    let dispersion = (norm - assets * mean_variance * mean_variance) / assets;
+    let fourth = centred.rows().into_iter().map(|row| row.dot(&row).powi(2)).sum::<f64>() / days;
+    let error = ((fourth - norm) / (assets * days)).min(dispersion);
+    let delta = if error <= 0.0 { 0.0 } else { error / dispersion };
+    shrink(sample, &(Array2::eye(centred.ncols()) * mean_variance), delta)
+}
+
+/// Chen, Wiesel, Eldar and Hero, 'Shrinkage algorithms for MMSE covariance estimation' (2010), formula 23 in the
+/// form with 2/p left out that scikit-learn uses; `sample` has T in the denominator.
+fn oracle_approximating(days: f64, sample: Array2<f64>) -> (Array2<f64>, f64) {
+    let n = sample.nrows();
+    let assets = n as f64;
+    let mean_variance = sample.diag().sum() / assets;
+    let alpha = sample.iter().map(|value| value * value).sum::<f64>() / (assets * assets);
+    let denominator = (days + 1.0) * (alpha - mean_variance.powi(2) / assets);
+    let ratio = (alpha + mean_variance.powi(2)) / denominator;
+    let delta = if denominator <= 0.0 { 1.0 } else { ratio.min(1.0) };
+    shrink(sample, &(Array2::eye(n) * mean_variance), delta)
+}
+
+/// Ledoit and Wolf, 'Honey, I shrunk the sample covariance matrix' (2003), appendix B. Tickers that never move
+/// count as uncorrelated.
+///
+/// Sums over pairs of terms that are products of a factor of i and a factor of j are products of sums, day by day.
+fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64>, f64) {
+    let (t, n) = centred.dim();
+    let days = t as f64;
+    let sample = &gram / (days - 1.0);
+    let second = gram / days;
+    let sd = sample.diag().mapv(f64::sqrt);
+    let inverse = sd.mapv(|sd| if sd > 0.0 { 1.0 / sd } else { 0.0 });
+    let moving = inverse.iter().filter(|value| **value > 0.0).count() as f64;
+    if moving < 2.0 {
+        return (sample, 0.0);
+    }
+    let correlations = inverse.dot(&sample.dot(&inverse));
+    let mean_correlation = (correlations - moving) / (moving * (moving - 1.0));
+    let target =
+        Array2::from_shape_fn(
+            (n, n),
+            |(i, j)| {
+                if i == j { sample[[i, i]] } else { mean_correlation * sd[i] * sd[j] }
+            },
+        );
+
+    let mut fourth_all = 0.0;
+    let mut fourth_own = Array1::<f64>::zeros(n);
+    let mut cubes = 0.0;
+    for row in centred.rows() {
+        let squares = row.mapv(|value| value * value);
+        fourth_all += squares.sum().powi(2);
+        fourth_own += &squares.mapv(|value| value * value);
+        // Over i <> j of sd_j / sd_i times x_i^3 x_j.
+        let left: f64 = (0..n).map(|i| squares[i] * row[i] * inverse[i]).sum();
+        let own: f64 = (0..n).map(|i| squares[i] * squares[i] * inverse[i] * sd[i]).sum();
+        cubes += left * row.dot(&sd) - own;
+    }
+    let pi_all = fourth_all / days - 2.0 * (&second * &sample).sum() + (&sample * &sample).sum();
+    let pi_own: f64 = (0..n)
+        .map(|i| fourth_own[i] / days - 2.0 * second[[i, i]] * sample[[i, i]] + sample[[i, i]].powi(2))
+        .sum();
+    // theta_ii,ij of the appendix: E[(x_i^2 - s_ii)(x_i x_j - s_ij)], with both denominators kept apart.
+    let mut theta = cubes / days;
+    for i in 0..n {
+        for j in (0..n).filter(|&j| j != i) {
+            let rest = second[[i, i]] * sample[[i, j]] + second[[i, j]] * sample[[i, i]]
+                - sample[[i, i]] * sample[[i, j]];
+            theta -= sd[j] * inverse[i] * rest;
+        }
+    }
+    let rho = pi_own + mean_correlation * theta;
+    let gamma = (&sample - &target).iter().map(|value| value * value).sum::<f64>();
+    let delta = intensity(pi_all - rho, gamma, days);
+    shrink(sample, &target, delta)
+}
+
+/// kappa / T of the papers, kept between 0 and 1; where the target already is the sample there is nothing to shrink.
+fn intensity(excess: f64, gamma: f64, days: f64) -> f64 {
+    if gamma > 0.0 { (excess / gamma / days).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+/// Ledoit and Wolf, 'Improved estimation of the covariance matrix of stock returns' (2003), section 3, with the
+/// equally weighted mean of the tickers as the index; `sample` has T in the denominator.
+fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f64) {
+    let (t, n) = centred.dim();
+    let days = t as f64;
+    let index = centred.sum_axis(Axis(1)) / n as f64;
+    let index_variance = index.dot(&index) / days;
+    if index_variance <= 0.0 {
+        return (sample, 0.0);
+    }
+    // Covariances with the index.
+    let c = centred.t().dot(&index) / days;
+    let target =
+        Array2::from_shape_fn(
+            (n, n),
+            |(i, j)| {
+                if i == j { sample[[i, i]] } else { c[i] * c[j] / index_variance }
+            },
+        );
+    let gamma = (&sample - &target).iter().map(|value| value * value).sum::<f64>();
+
+    // pi_ij sums to the asymptotic variance of the sample, rho_ij (formula of the paper's lemma 2 for i <> j) to
+    // its asymptotic covariance with the target; on the diagonal the two are the same and cancel.
+    let (mut pi, mut rho) = (0.0, 0.0);
+    let scaled = &c / index_variance;
+    for (row, &m) in centred.rows().into_iter().zip(&index) {
+        let along = row.dot(&scaled);
+        let squares = row.dot(&row);
+        pi += squares * squares - row.iter().map(|x| x.powi(4)).sum::<f64>();
+        rho += 2.0 * squares * m * along - (m * along).powi(2);
+        let own = |(x, b): (&f64, &f64)| 2.0 * x * x * x * m * b - (x * m * b).powi(2);
+        rho -= row.iter().zip(&scaled).map(own).sum::<f64>();
+    }
+    let squared = |matrix: &Array2<f64>| matrix.iter().map(|value| value * value).sum::<f64>();
+    let pi = pi / days - (squared(&sample) - sample.diag().dot(&sample.diag()));
+    let off_diagonal = |matrix: &Array2<f64>| (matrix * &sample).sum() - matrix.diag().dot(&sample.diag());
+    let rho = rho / days - off_diagonal(&target);
+    let delta = intensity(pi - rho, gamma, days);
+    shrink(sample, &target, delta)
+}

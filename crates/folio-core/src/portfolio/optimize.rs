@@ -1,0 +1,421 @@
+//! Mean-variance objectives over constraints.
+//!
+//! All of them lie on one line of quadratic programs ([`super::quadratic`]): each is the program of some lambda,
+//! which is known (minimum variance, quadratic utility) or is the root of a function of the solution (the tangency
+//! portfolio, a target risk, a target return). The root is found from the solution's own line, so that a few
+//! programs give it to the last bits.
+
+use ndarray::{Array1, Array2};
+
+use super::cone::ConeProgram;
+use super::constraint::{Constraints, Polytope};
+use super::covariance::Covariance;
+use super::feasibility;
+use super::market::RiskAversion;
+use super::quadratic::{self, Family, Point, variance};
+use super::universe;
+use crate::task::Cancel;
+use crate::{Error, Result};
+
+/// The most programs that the search for a lambda solves; each halves the interval at the worst, and a double has
+/// 64 bits.
+const MAX_PROGRAMS: usize = 200;
+
+/// How close a target must be met, relative to its size.
+const TARGET: f64 = 1e-10;
+
+/// Lambdas that differ by less are the same.
+const ROUNDING: f64 = 1e-14;
+
+/// By how much the search for a lambda grows it while nothing bounds it from above.
+const GROWTH: f64 = 8.0;
+
+/// The search ends at this multiple of the lambda at which returns and risks weigh the same: beyond it the risks are
+/// lost in the rounding of the returns.
+const LARGEST_LAMBDA: f64 = 1e10;
+
+/// What a portfolio is to be best at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Objective {
+    /// The largest excess return for its volatility.
+    MaxSharpe,
+    /// The least volatility.
+    MinVolatility,
+    /// The largest return less half the risk aversion times the variance.
+    MaxQuadraticUtility,
+    /// The largest return with at most the volatility `target_volatility`.
+    EfficientRisk,
+    /// The least volatility with at least the return `target_return`.
+    EfficientReturn,
+}
+
+impl Objective {
+    /// Every objective with its name in SQL.
+    pub const ALL: [(&'static str, Objective); 5] = [
+        ("max_sharpe", Objective::MaxSharpe),
+        ("min_volatility", Objective::MinVolatility),
+        ("max_quadratic_utility", Objective::MaxQuadraticUtility),
+        ("efficient_risk", Objective::EfficientRisk),
+        ("efficient_return", Objective::EfficientReturn),
+    ];
+
+    /// The objective of this name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the valid names.
+    pub fn parse(name: &str) -> Result<Objective> {
+        let found = Objective::ALL.iter().find(|(known, _)| *known == name.trim());
+        found.map(|(_, objective)| *objective).ok_or_else(|| Error::UnknownName {
+            kind: "objective",
+            name: name.to_owned(),
+            valid: Objective::ALL.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        })
+    }
+}
+
+/// What is known of the assets when weights are chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Market<'a> {
+    /// The covariance of the returns, a year.
+    pub covariance: &'a Covariance,
+    /// The expected total return of each ticker, a year.
+    pub returns: &'a Array1<f64>,
+    /// The price of risk, for `max_quadratic_utility`.
+    pub risk_aversion: RiskAversion,
+    /// The risk-free rate a year, for `max_sharpe`.
+    pub risk_free_rate: f64,
+}
+
+/// The best weights, in the order of the tickers. They satisfy the constraints to 1e-9 and the optimality conditions
+/// to 1e-7 of the gradient's size, which is checked here.
+///
+/// # Errors
+/// [`Error::Infeasible`] with the constraints that clash, or where no portfolio beats the risk-free rate, or a target
+/// is out of reach; [`Error::InvalidArgument`] for a missing target or an objective that means nothing for a
+/// market-neutral portfolio; [`Error::SolverFailed`]; [`Error::Cancelled`].
+pub fn optimize(
+    market: &Market<'_>,
+    objective: Objective,
+    constraints: &Constraints,
+    cancel: &Cancel,
+) -> Result<Array1<f64>> {
+    let universe = market.covariance.universe();
+    if let Some(bad) = market.returns.iter().find(|value| !value.is_finite()) {
+        return Err(Error::InvalidArgument {
+            argument: "expected returns",
+            value: bad.to_string(),
+            expected: "finite numbers".to_owned(),
+        });
+    }
+    if constraints.market_neutral && matches!(objective, Objective::MaxSharpe | Objective::MinVolatility) {
+        return Err(Error::InvalidArgument {
+            argument: "market_neutral",
+            value: "true".to_owned(),
+            expected: "another objective: a market-neutral portfolio has least volatility where it is empty, and \
+                       its Sharpe ratio does not depend on its size; use max_quadratic_utility, efficient_risk or \
+                       efficient_return"
+                .to_owned(),
+        });
+    }
+    let search = Search { market, set: constraints.polytope(universe)?, l2: constraints.l2_penalty, cancel };
+    let outcome = match objective {
+        Objective::MinVolatility => search.family_at(0.0).map(|point| point.x),
+        Objective::MaxQuadraticUtility => search.quadratic_utility(),
+        Objective::MaxSharpe => search.max_sharpe(),
+        Objective::EfficientReturn => {
+            search.efficient_return(target("target_return", constraints.target_return)?)
+        }
+        Objective::EfficientRisk => {
+            search.efficient_risk(target("target_volatility", constraints.target_volatility)?)
+        }
+    };
+    match outcome {
+        // The solver only says that there is no portfolio; here the reasons are found.
+        Err(Error::Infeasible { reason, .. }) if reason.is_empty() => {
+            Err(feasibility::explain(&search.set, universe, cancel)?)
+        }
+        other => other,
+    }
+}
+
+fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
+    target.ok_or_else(|| Error::InvalidArgument {
+        argument,
+        value: "none".to_owned(),
+        expected: format!("a number: constraints => '{{\"{argument}\": 0.15}}'"),
+    })
+}
+
+struct Search<'a> {
+    market: &'a Market<'a>,
+    set: Polytope,
+    l2: f64,
+    cancel: &'a Cancel,
+}
+
+/// Which way lambda has to go.
+enum Step {
+    Done,
+    Up(Option<f64>),
+    Down(Option<f64>),
+}
+
+impl Search<'_> {
+    fn sigma(&self) -> &Array2<f64> {
+        self.market.covariance.matrix()
+    }
+
+    /// Sigma with the penalty's share on the diagonal.
+    fn penalised(&self, penalty: f64) -> Array2<f64> {
+        let mut hessian = self.sigma().clone();
+        hessian.diag_mut().mapv_inplace(|value| value + penalty);
+        hessian
+    }
+
+    fn family_at(&self, lambda: f64) -> Result<Point> {
+        let hessian = self.penalised(self.l2);
+        let family = Family::new(&hessian, self.market.returns, &self.set, self.cancel)?;
+        family.at(lambda, &family.start(), self.cancel)
+    }
+
+    /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
+    fn quadratic_utility(&self) -> Result<Array1<f64>> {
+        let delta = self.market.risk_aversion.value();
+        let hessian = self.penalised(2.0 * self.l2 / delta);
+        let family = Family::new(&hessian, self.market.returns, &self.set, self.cancel)?;
+        family.at(1.0 / delta, &family.start(), self.cancel).map(|point| point.x)
+    }
+
+    /// Where the Sharpe ratio is largest, its gradient vanishes along the constraints: e - (e'w / w'Hw) Hw, which is
+    /// that of the program with lambda = w'Hw / e'w. On a line x = a + lambda b that is lambda = a'Ha / e'a, since
+    /// a'Hb = 0 and b'Hb = e'b.
+    fn max_sharpe(&self) -> Result<Array1<f64>> {
+        let excess = self.market.returns - self.market.risk_free_rate;
+        let hessian = self.penalised(self.l2);
+        let family = Family::new(&hessian, &excess, &self.set, self.cancel)?;
+        let first = family.at(0.0, &family.start(), self.cancel)?;
+        if excess.dot(&first.x) <= 0.0 {
+            self.require_excess(&excess)?;
+        }
+        let step = |point: &Point, lambda: f64| {
+            let (risk, gain) = (variance(&hessian, point.x.view()), excess.dot(&point.x));
+            let root = point.line.as_ref().and_then(|line| {
+                let gain = excess.dot(&line.base);
+                (gain > 0.0).then(|| variance(&hessian, line.base.view()) / gain)
+            });
+            let distance = risk - lambda * gain;
+            if distance.abs() <= TARGET * TARGET.sqrt() * risk {
+                Step::Done
+            } else if distance > 0.0 {
+                Step::Up(root)
+            } else {
+                Step::Down(root)
+            }
+        };
+        self.search(&family, first, step).map(|point| point.x)
+    }
+
+    /// No portfolio of these constraints beats the risk-free rate, or there is one.
+    fn require_excess(&self, excess: &Array1<f64>) -> Result<()> {
+        let best = max_return(&self.set, excess, self.cancel)?;
+        if best > 0.0 {
+            return Ok(());
+        }
+        let universe = self.market.covariance.universe();
+        let mut ranked: Vec<usize> = (0..universe.len()).collect();
+        ranked.sort_by(|&a, &b| excess[b].total_cmp(&excess[a]));
+        let named: Vec<String> = ranked
+            .iter()
+            .map(|&i| format!("{} {:.4}", universe.tickers()[i], self.market.returns[i]))
+            .collect();
+        let rate = self.market.risk_free_rate;
+        Err(Error::Infeasible {
+            reason: format!(
+                "no portfolio returns more than the risk-free rate of {rate}: the expected returns are {}",
+                universe::listed(&named)
+            ),
+            feasible: format!(
+                "a risk-free rate under {}, or the objective min_volatility",
+                // The best weights sum to one, so this is their total return.
+                rate + best
+            ),
+        })
+    }
+
+    fn efficient_return(&self, target: f64) -> Result<Array1<f64>> {
+        let returns = self.market.returns;
+        let hessian = self.penalised(self.l2);
+        let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
+        let first = family.at(0.0, &family.start(), self.cancel)?;
+        if returns.dot(&first.x) >= target {
+            return Ok(first.x);
+        }
+        let best = max_return(&self.set, returns, self.cancel)?;
+        let near = TARGET * target.abs().max(best.abs());
+        if target > best + near {
+            return Err(Error::Infeasible {
+                reason: format!(
+                    "target_return {target} is over the largest return that the constraints allow"
+                ),
+                feasible: format!("target_return at most {best}"),
+            });
+        }
+        let step = |point: &Point, _: f64| {
+            let reached = returns.dot(&point.x);
+            let root = point.line.as_ref().and_then(|line| {
+                let slope = returns.dot(&line.slope);
+                (slope > 0.0).then(|| (target - returns.dot(&line.base)) / slope)
+            });
+            match reached - target {
+                distance if distance.abs() <= near * 1e-3 || (distance < 0.0 && reached >= best - near) => {
+                    Step::Done
+                }
+                distance if distance < 0.0 => Step::Up(root),
+                _ => Step::Down(root),
+            }
+        };
+        self.search(&family, first, step).map(|point| point.x)
+    }
+
+    /// The most mu'w - gamma w'w with w'Sigma w at most the target's square. With a penalty the program of each
+    /// lambda has its own Hessian, Sigma + 2 gamma lambda, and no line to read lambda from.
+    fn efficient_risk(&self, target: f64) -> Result<Array1<f64>> {
+        let returns = self.market.returns;
+        let plain = Family::new(self.sigma(), returns, &self.set, self.cancel)?;
+        let first = plain.at(0.0, &plain.start(), self.cancel)?;
+        let least = variance(self.sigma(), first.x.view()).max(0.0).sqrt();
+        if least > target * (1.0 + TARGET) {
+            return Err(Error::Infeasible {
+                reason: format!(
+                    "target_volatility {target} is under the least volatility that the constraints allow"
+                ),
+                feasible: format!("target_volatility at least {least}"),
+            });
+        }
+        let best = max_return(&self.set, returns, self.cancel)?;
+        let step = |point: &Point, _: f64| {
+            let risk = variance(self.sigma(), point.x.view()).max(0.0).sqrt();
+            let at_end = returns.dot(&point.x) >= best - TARGET * best.abs();
+            let root = point.line.as_ref().filter(|_| self.l2 == 0.0).and_then(|line| {
+                let slope = variance(self.sigma(), line.slope.view());
+                let rest = target * target - variance(self.sigma(), line.base.view());
+                (slope > 0.0 && rest >= 0.0).then(|| (rest / slope).sqrt())
+            });
+            match risk - target {
+                distance if distance.abs() <= TARGET * 1e-2 * target => Step::Done,
+                distance if distance < 0.0 && at_end => Step::Done,
+                distance if distance < 0.0 => Step::Up(root),
+                _ => Step::Down(root),
+            }
+        };
+        if self.l2 == 0.0 {
+            return self.search(&plain, first, step).map(|point| point.x);
+        }
+        let at = |lambda: f64, near: &Point| {
+            let hessian = self.penalised(2.0 * self.l2 * lambda);
+            let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
+            family.at(lambda, &near.active, self.cancel)
+        };
+        // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
+        let end = Array2::eye(self.set.len()) * (2.0 * self.l2);
+        let family = Family::new(&end, returns, &self.set, self.cancel)?;
+        let end = family.at(1.0, &first.active, self.cancel)?.x;
+        if variance(self.sigma(), end.view()) <= target * target {
+            return Ok(end);
+        }
+        self.bisect(first, at, step).map(|point| point.x)
+    }
+
+    fn search(&self, family: &Family<'_>, first: Point, step: impl Fn(&Point, f64) -> Step) -> Result<Point> {
+        self.bisect(first, |lambda, near| family.at(lambda, &near.active, self.cancel), step)
+    }
+
+    /// Moves lambda until `step` is done: to the root that a point's line gives if it lies between the bounds known
+    /// so far, else to the middle of them.
+    fn bisect(
+        &self,
+        first: Point,
+        at: impl Fn(f64, &Point) -> Result<Point>,
+        step: impl Fn(&Point, f64) -> Step,
+    ) -> Result<Point> {
+        let (mut low, mut high) = (0.0_f64, f64::INFINITY);
+        let (mut lambda, mut point) = (0.0, first);
+        for _ in 0..MAX_PROGRAMS {
+            let root = match step(&point, lambda) {
+                Step::Done => return Ok(point),
+                Step::Up(root) => {
+                    low = low.max(lambda);
+                    root
+                }
+                Step::Down(root) => {
+                    high = high.min(lambda);
+                    root
+                }
+            };
+            let next = match root {
+                // A root that is this lambda already is as exact as doubles are.
+                Some(root) if (root - lambda).abs() <= ROUNDING * lambda => return Ok(point),
+                Some(root) if root > low && root < high => root,
+                _ if high.is_finite() => low + (high - low) / 2.0,
+                _ => GROWTH * low.max(self.unit()),
+            };
+            if next == lambda {
+                return Ok(point);
+            }
+            if next > LARGEST_LAMBDA * self.unit() {
+                break;
+            }
+            point = at(next, &point)?;
+            lambda = next;
+        }
+        Err(Error::SolverFailed { status: "no point of the frontier meets the objective".to_owned() })
+    }
+
+    /// A lambda of the right size to begin with: at it returns and risks weigh the same.
+    fn unit(&self) -> f64 {
+        let mean = self.sigma().diag().sum() / self.set.len() as f64;
+        let largest = self.market.returns.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        if mean > 0.0 && largest > 0.0 { 0.1 * mean / largest } else { 1.0 }
+    }
+}
+
+/// The largest e'w over the constraints.
+pub(crate) fn max_return(set: &Polytope, gain: &Array1<f64>, cancel: &Cancel) -> Result<f64> {
+    if let [budget] = set.rows.as_slice()
+        && let Some(best) = fill(set, gain, budget.lower)
+    {
+        return Ok(best);
+    }
+    let mut program = ConeProgram::new(gain.iter().map(|value| -value).collect());
+    quadratic::add_polytope(&mut program, set);
+    let x = program.solution(cancel)?;
+    Ok(gain.iter().zip(&x).map(|(gain, x)| gain * x).sum())
+}
+
+/// With only a budget the best is to fill the best tickers first; `None` where the budget cannot be met.
+fn fill(set: &Polytope, gain: &Array1<f64>, budget: f64) -> Option<f64> {
+    let mut order: Vec<usize> = (0..set.len()).collect();
+    order.sort_by(|&a, &b| gain[b].total_cmp(&gain[a]));
+    let mut left = budget - set.lower.iter().sum::<f64>();
+    let mut best = gain.iter().zip(&set.lower).map(|(gain, low)| gain * low).sum::<f64>();
+    for i in order {
+        let add = (set.upper[i] - set.lower[i]).min(left).max(0.0);
+        best += add * gain[i];
+        left -= add;
+    }
+    (left.abs() <= quadratic::FEASIBILITY).then_some(best)
+}
+
+/// The volatility of weights.
+pub(crate) fn volatility(covariance: &Covariance, weights: &Array1<f64>) -> f64 {
+    variance(covariance.matrix(), weights.view()).max(0.0).sqrt()
+}
+
+/// The share of each ticker in the variance, w_i (Sigma w)_i / w'Sigma w; they sum to one. `None` for weights without
+/// risk.
+pub fn risk_contributions(covariance: &Covariance, weights: &Array1<f64>) -> Option<Array1<f64>> {
+    let marginal = covariance.matrix().dot(weights);
+    let total = weights.dot(&marginal);
+    (total > 0.0).then(|| weights * &marginal / total)
+}

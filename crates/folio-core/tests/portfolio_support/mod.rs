@@ -1,0 +1,124 @@
+//! What the portfolio tests share: the prices, the golden files, comparisons.
+#![allow(dead_code)]
+
+use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
+use ndarray::{Array, Array1, Array2, Dimension};
+use serde_json::Value;
+
+/// The twenty tickers of `golden/prices.csv`.
+pub const TICKERS: [&str; 20] = [
+    "AAPL", "AMD", "BAC", "BBY", "CVX", "GE", "HD", "JNJ", "JPM", "KO", "LLY", "MRK", "MSFT", "PEP", "PFE",
+    "PG", "RRC", "UNH", "WMT", "XOM",
+];
+
+fn series(text: &str) -> Vec<Series> {
+    let mut lines = text.lines();
+    let tickers: Vec<&str> = lines.next().unwrap().split(',').skip(1).collect();
+    let mut columns = vec![Vec::new(); tickers.len()];
+    for (day, line) in lines.enumerate() {
+        for (column, price) in columns.iter_mut().zip(line.split(',').skip(1)) {
+            let ts = Timestamp(day as i64 * 86_400_000_000);
+            column.push(PriceRow { ts, close: price.parse().unwrap() });
+        }
+    }
+    tickers
+        .iter()
+        .zip(columns)
+        .map(|(ticker, rows)| Series::new((*ticker).to_owned(), rows).unwrap())
+        .collect()
+}
+
+/// The prices of the twenty stocks, 1,000 days.
+pub fn prices() -> Vec<Series> {
+    series(include_str!("../golden/prices.csv"))
+}
+
+/// The S&P 500 on the same days.
+pub fn index() -> Series {
+    series(include_str!("../golden/sp500.csv")).remove(0)
+}
+
+/// Returns of the twenty stocks, in this order of tickers.
+pub fn returns_of(tickers: &[&str]) -> ReturnPanel {
+    let all = prices();
+    let columns = tickers
+        .iter()
+        .map(|ticker| {
+            let series = all.iter().find(|series| series.ticker() == *ticker).unwrap();
+            ((*ticker).to_owned(), Ok(series.clone()))
+        })
+        .collect();
+    ReturnPanel::aligned(&PricePanel::new(columns), 10_000, 2).unwrap()
+}
+
+/// Returns of all twenty.
+pub fn returns() -> ReturnPanel {
+    returns_of(&TICKERS)
+}
+
+/// A panel of made returns: prices are their products.
+pub fn panel_of(columns: &[(&str, Vec<f64>)]) -> ReturnPanel {
+    let columns = columns
+        .iter()
+        .map(|(ticker, returns)| {
+            let mut close = 100.0;
+            let mut rows = vec![PriceRow { ts: Timestamp(0), close }];
+            for (day, value) in returns.iter().enumerate() {
+                close *= 1.0 + value;
+                rows.push(PriceRow { ts: Timestamp(day as i64 + 1), close });
+            }
+            ((*ticker).to_owned(), Series::new((*ticker).to_owned(), rows))
+        })
+        .collect();
+    ReturnPanel::aligned(&PricePanel::new(columns), 10_000, 2).unwrap()
+}
+
+/// A file of `golden/portfolio/`.
+pub fn golden(name: &str) -> Value {
+    let path = format!("{}/tests/golden/portfolio/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+pub fn vector(value: &Value) -> Array1<f64> {
+    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+pub fn matrix(value: &Value) -> Array2<f64> {
+    let rows: Vec<Array1<f64>> = value.as_array().unwrap().iter().map(vector).collect();
+    Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j])
+}
+
+/// A symmetric matrix of which the file has the lower triangle.
+pub fn lower_triangle(value: &Value) -> Array2<f64> {
+    let rows: Vec<Array1<f64>> = value.as_array().unwrap().iter().map(vector).collect();
+    Array2::from_shape_fn((rows.len(), rows.len()), |(i, j)| rows[i.max(j)][i.min(j)])
+}
+
+/// Values by ticker, in the order of [`TICKERS`].
+pub fn by_ticker(value: &Value) -> Array1<f64> {
+    TICKERS.iter().map(|ticker| value[*ticker].as_f64().unwrap()).collect()
+}
+
+pub fn worst<D: Dimension>(a: &Array<f64, D>, b: &Array<f64, D>) -> f64 {
+    assert_eq!(a.shape(), b.shape());
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, |worst, d| if d.is_nan() { f64::NAN } else { worst.max(d) })
+}
+
+pub fn assert_close<D: Dimension>(a: &Array<f64, D>, b: &Array<f64, D>, tolerance: f64, what: &str) {
+    let worst = worst(a, b);
+    assert!(worst <= tolerance, "{what}: differs by {worst:e}");
+}
+
+/// Equal to percentages printed with one decimal place, to 0.1: the papers print rounded inputs, and drawing these
+/// inside their rounding moves the outputs by more than half a digit.
+pub fn assert_printed(values: &Array1<f64>, published: &Value, what: &str) {
+    assert_printed_at(values, published, 0.1, what);
+}
+
+/// Equal to printed percentages to so many percentage points.
+pub fn assert_printed_at(values: &Array1<f64>, published: &Value, tolerance: f64, what: &str) {
+    assert_close(&(values * 100.0), &vector(published), tolerance, what);
+}

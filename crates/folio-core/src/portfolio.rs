@@ -9,5 +9,6 @@ mod linalg;
 pub mod market;
 pub mod optimize;
 mod quadratic;
+pub mod request;
 pub mod universe;
 pub mod views;

@@ -88,7 +88,7 @@ fn posterior(
     }
     // P tau Sigma, and the covariance of the views under the prior.
     let reach = p.dot(&covariance) * tau;
-    let system = reach.dot(&p.t()) + &omega;
+    let system = reach.dot(&p.t()) + omega;
     let Some(factor) = Cholesky::new(linalg::to_faer(system.view()), cancel)? else {
         return Ok(Err(clash(&system)));
     };
@@ -163,17 +163,15 @@ fn clash(system: &Array2<f64>) -> Clash {
     }
 }
 
-/// The views of the first pivot that vanishes in an elimination, with those that it depends on.
+/// The first view that is a combination of earlier ones, with those of them that it is made of.
 fn dependent(system: &Array2<f64>) -> Vec<usize> {
     let k = system.nrows();
     let mut rest = system.clone();
     for pivot in 0..k {
         if rest[[pivot, pivot]] <= 1e-10 * system[[pivot, pivot]] {
-            // Row `pivot` is a combination of the earlier ones: those correlated with it are its partners.
-            let partners = (0..pivot).filter(|&other| {
-                system[[pivot, other]].abs() > 1e-6 * (system[[pivot, pivot]] * system[[other, other]]).sqrt()
-            });
-            return partners.chain([pivot]).collect();
+            let mut views = combination(&rest, pivot);
+            views.push(pivot);
+            return views;
         }
         for i in pivot + 1..k {
             let factor = rest[[i, pivot]] / rest[[pivot, pivot]];
@@ -184,6 +182,17 @@ fn dependent(system: &Array2<f64>) -> Vec<usize> {
         }
     }
     (0..k).collect()
+}
+
+/// The rows before `pivot` whose coefficient in it is not zero, from an elimination that came to it: back
+/// substitution in the upper triangle above it.
+fn combination(eliminated: &Array2<f64>, pivot: usize) -> Vec<usize> {
+    let mut coefficients = vec![0.0; pivot];
+    for row in (0..pivot).rev() {
+        let later: f64 = (row + 1..pivot).map(|j| eliminated[[row, j]] * coefficients[j]).sum();
+        coefficients[row] = (eliminated[[row, pivot]] - later) / eliminated[[row, row]];
+    }
+    (0..pivot).filter(|&row| coefficients[row].abs() > 1e-6).collect()
 }
 
 /// w* = (delta (Sigma + M))^-1 (mean - r_f) (formula 13 on excess returns): the weights without any constraint,
@@ -397,5 +406,90 @@ impl Model<'_> {
             }
         };
         Ok((0..self.views.q.len()).map(report).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn vector(value: &Value) -> Array1<f64> {
+        value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    }
+
+    fn matrix(value: &Value) -> Array2<f64> {
+        let rows: Vec<Array1<f64>> = value.as_array().unwrap().iter().map(vector).collect();
+        Array2::from_shape_fn((rows.len(), rows[0].len()), |(i, j)| rows[i][j])
+    }
+
+    fn solve(
+        covariance: &Array2<f64>,
+        prior: &Array1<f64>,
+        case: &Value,
+        omega: Omega,
+        delta: f64,
+        tau: f64,
+    ) -> Outcome {
+        let (p, q) = (matrix(&case["P"]), vector(&case["Q"]));
+        let k = q.len();
+        let views = ResolvedViews {
+            text: (1..=k).map(|view| format!("view {view}")).collect(),
+            p,
+            q,
+            uncertainty: vec![Uncertainty::Proportional; k],
+        };
+        let model = Model {
+            covariance,
+            prior,
+            views: &views,
+            omega: &omega,
+            tau: Tau::new(tau).unwrap(),
+            risk_aversion: RiskAversion::new(delta).unwrap(),
+            risk_free_rate: 0.0,
+        };
+        model.solve(&Cancel::default()).unwrap()
+    }
+
+    #[test]
+    fn lambdas_are_those_of_he_and_litterman() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../tests/golden/portfolio/he_litterman_1999.json"))
+                .unwrap();
+        let (covariance, prior) = (matrix(&golden["derived"]["cov"]), vector(&golden["derived"]["pi"]));
+        for case in golden["cases"].as_array().unwrap() {
+            let omega = Omega::Diagonal(vector(&case["omega_diag"]).to_vec());
+            let outcome = solve(&covariance, &prior, case, omega, 2.5, 0.05);
+            for (report, expected) in outcome.reports.iter().zip(vector(&case["expected"]["lambda"])) {
+                assert!((report.lambda - expected).abs() < 1e-12, "{} {}", case["name"], report.lambda);
+            }
+            let built = outcome
+                .reports
+                .iter()
+                .fold(vector(&golden["inputs"]["w_eq"]) / 1.05, |sum, report| sum + &report.contribution);
+            let difference = built - vector(&case["expected"]["w_star"]);
+            assert!(difference.iter().all(|d| d.abs() < 1e-12), "{}: {difference}", case["name"]);
+        }
+    }
+
+    #[test]
+    fn implied_confidences_are_those_of_idzorek() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../tests/golden/portfolio/idzorek_2005.json")).unwrap();
+        let inputs = &golden["inputs"];
+        let covariance = matrix(&inputs["cov"]);
+        let prior = covariance.dot(&vector(&inputs["w_mkt"])) * 3.07;
+        let outcome = solve(&covariance, &prior, inputs, Omega::PerView, 3.07, 0.025);
+        let expected = vector(&golden["expected_default_omega"]["implied_confidence_by_view"]);
+        for (report, expected) in outcome.reports.iter().zip(expected) {
+            assert!((report.implied_confidence.unwrap() - expected).abs() < 1e-12, "{report:?}");
+        }
+        let certain = vector(&golden["expected_default_omega"]["posterior_mean_100pct"]);
+        for (view_return, certain) in outcome.view_returns.iter().zip(certain).take(7) {
+            assert!((view_return.unwrap() - certain).abs() < 1e-12);
+        }
+        // No view touches the last asset.
+        assert_eq!(outcome.view_returns[7], None);
     }
 }

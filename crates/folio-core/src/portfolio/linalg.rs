@@ -107,11 +107,6 @@ pub(crate) fn gram(x: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     Ok(Array2::from_shape_fn((n, n), |(i, j)| if i >= j { product[(i, j)] } else { product[(j, i)] }))
 }
 
-/// A B of two ndarray matrices.
-pub(crate) fn product(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
-    a.dot(&b)
-}
-
 /// x' A x.
 pub(crate) fn quadratic_form(matrix: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> f64 {
     x.dot(&matrix.dot(&x))

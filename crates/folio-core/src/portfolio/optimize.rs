@@ -13,7 +13,7 @@ use super::covariance::Covariance;
 use super::feasibility;
 use super::market::RiskAversion;
 use super::quadratic::{self, Family, Point, variance};
-use super::universe::{self, Universe};
+use super::universe;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -24,8 +24,15 @@ const MAX_PROGRAMS: usize = 200;
 /// How close a target must be met, relative to its size.
 const TARGET: f64 = 1e-10;
 
+/// Lambdas that differ by less are the same.
+const ROUNDING: f64 = 1e-14;
+
 /// By how much the search for a lambda grows it while nothing bounds it from above.
 const GROWTH: f64 = 8.0;
+
+/// The search ends at this multiple of the lambda at which returns and risks weigh the same: beyond it the risks are
+/// lost in the rounding of the returns.
+const LARGEST_LAMBDA: f64 = 1e10;
 
 /// What a portfolio is to be best at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,7 +317,13 @@ impl Search<'_> {
             let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
             family.at(lambda, &near.active, self.cancel)
         };
-        // With a penalty the return never comes all the way to its largest: a lambda without effect is the end.
+        // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
+        let end = Array2::eye(self.set.len()) * (2.0 * self.l2);
+        let family = Family::new(&end, returns, &self.set, self.cancel)?;
+        let end = family.at(1.0, &first.active, self.cancel)?.x;
+        if variance(self.sigma(), end.view()) <= target * target {
+            return Ok(end);
+        }
         self.bisect(first, at, step).map(|point| point.x)
     }
 
@@ -328,6 +341,7 @@ impl Search<'_> {
     ) -> Result<Point> {
         let (mut low, mut high) = (0.0_f64, f64::INFINITY);
         let (mut lambda, mut point) = (0.0, first);
+        let largest = LARGEST_LAMBDA * self.unit();
         for _ in 0..MAX_PROGRAMS {
             let root = match step(&point, lambda) {
                 Step::Done => return Ok(point),
@@ -342,18 +356,22 @@ impl Search<'_> {
             };
             let next = match root {
                 // A root that is this lambda already is as exact as doubles are.
-                Some(root) if (root - lambda).abs() <= 4.0 * f64::EPSILON * lambda => return Ok(point),
-                Some(root) if root > low && root < high => root,
+                Some(root) if (root - lambda).abs() <= ROUNDING * lambda => return Ok(point),
+                // A root beyond the largest lambda is that of a line that only rounding keeps from being flat.
+                Some(root) if root > low && root < high && root < largest => root,
                 _ if high.is_finite() => low + (high - low) / 2.0,
                 _ => GROWTH * low.max(self.unit()),
             };
-            if next == lambda || !next.is_finite() {
+            if next == lambda {
                 return Ok(point);
+            }
+            if next > largest {
+                break;
             }
             point = at(next, &point)?;
             lambda = next;
         }
-        Err(Error::SolverFailed { status: format!("no lambda found in {MAX_PROGRAMS} programs") })
+        Err(Error::SolverFailed { status: "no point of the frontier meets the objective".to_owned() })
     }
 
     /// A lambda of the right size to begin with: at it returns and risks weigh the same.
@@ -366,10 +384,10 @@ impl Search<'_> {
 
 /// The largest e'w over the constraints.
 pub(crate) fn max_return(set: &Polytope, gain: &Array1<f64>, cancel: &Cancel) -> Result<f64> {
-    if let [budget] = set.rows.as_slice() {
-        if let Some(best) = fill(set, gain, budget.lower) {
-            return Ok(best);
-        }
+    if let [budget] = set.rows.as_slice()
+        && let Some(best) = fill(set, gain, budget.lower)
+    {
+        return Ok(best);
     }
     let mut program = ConeProgram::new(gain.iter().map(|value| -value).collect());
     quadratic::add_polytope(&mut program, set);
@@ -402,9 +420,4 @@ pub fn risk_contributions(covariance: &Covariance, weights: &Array1<f64>) -> Opt
     let marginal = covariance.matrix().dot(weights);
     let total = weights.dot(&marginal);
     (total > 0.0).then(|| weights * &marginal / total)
-}
-
-/// The universe of a market.
-pub(crate) fn universe_of<'a>(market: &Market<'a>) -> &'a Universe {
-    market.covariance.universe()
 }

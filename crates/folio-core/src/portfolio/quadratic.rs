@@ -61,6 +61,7 @@ pub(crate) struct Family<'a> {
     gain: &'a Array1<f64>,
     set: &'a Polytope,
     rows: Array2<f64>,
+    mean_variance: f64,
     ridge: f64,
 }
 
@@ -95,16 +96,14 @@ impl<'a> Family<'a> {
         cancel: &Cancel,
     ) -> Result<Family<'a>> {
         let singular = Cholesky::new(linalg::to_faer(hessian.view()), cancel)?.is_none();
-        let mean = hessian.diag().sum() / hessian.nrows() as f64;
-        // All variances zero: any size of ridge will do.
-        let ridge = if !singular {
-            0.0
-        } else if mean > 0.0 {
-            RIDGE * mean
-        } else {
-            1.0
+        let mean_variance = hessian.diag().sum() / hessian.nrows() as f64;
+        let ridge = match singular {
+            false => 0.0,
+            true if mean_variance > 0.0 => RIDGE * mean_variance,
+            // All variances zero: any size of ridge will do.
+            true => 1.0,
         };
-        Ok(Family { hessian, gain, set, rows: set.row_matrix(), ridge })
+        Ok(Family { hessian, gain, set, rows: set.row_matrix(), mean_variance, ridge })
     }
 
     /// The active set to start from: nothing binds but the equations.
@@ -167,7 +166,7 @@ impl<'a> Family<'a> {
 
     /// The constraints that are on the wrong side: weights first, then rows, each with the side that it should be on.
     fn wrong(&self, point: &Point, lambda: f64) -> Vec<(usize, Held)> {
-        let (gradient, scale) = self.gradient(point, lambda);
+        let (gradient, scale) = (self.gradient(point, lambda, self.ridge), self.scale(lambda));
         let n = self.set.len();
         let mut wrong = Vec::new();
         for i in 0..n {
@@ -208,13 +207,17 @@ impl<'a> Family<'a> {
         wrong
     }
 
-    /// Hx - lambda e + A'y, and the size of its parts.
-    fn gradient(&self, point: &Point, lambda: f64) -> (Array1<f64>, f64) {
-        let risk = self.hessian.dot(&point.x) + &point.x * self.ridge;
-        let gain = self.gain * lambda;
-        let size = |values: &Array1<f64>| values.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
-        let scale = size(&risk).max(size(&gain)).max(f64::MIN_POSITIVE);
-        (risk - gain + self.rows.t().dot(&Array1::from(point.multipliers.clone())), scale)
+    /// Hx - lambda e + A'y, with the ridge or without.
+    fn gradient(&self, point: &Point, lambda: f64, ridge: f64) -> Array1<f64> {
+        self.hessian.dot(&point.x) + &point.x * ridge - self.gain * lambda
+            + self.rows.t().dot(&Array1::from(point.multipliers.clone()))
+    }
+
+    /// The size that the gradient's parts have on weights of size one: what its errors are measured by. Not the
+    /// gradient itself, which may vanish where a portfolio without risk exists.
+    fn scale(&self, lambda: f64) -> f64 {
+        let gain = self.gain.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+        self.mean_variance.max(lambda * gain).max(f64::MIN_POSITIVE)
     }
 
     /// The solutions of an active set, all lambdas at once; `None` where its equations are degenerate.
@@ -329,14 +332,9 @@ impl<'a> Family<'a> {
     /// bound that its gradient or multiplier pushes it to, and of that push, relative to the size of the gradient's
     /// parts (the natural residual of the variational inequality).
     pub(crate) fn optimality_error(&self, point: &Point, lambda: f64) -> f64 {
-        let plain = Family {
-            hessian: self.hessian,
-            gain: self.gain,
-            set: self.set,
-            rows: self.rows.clone(),
-            ridge: 0.0,
-        };
-        let (gradient, scale) = plain.gradient(point, lambda);
+        // Where no return varies at all, the ridge alone says which weights are meant.
+        let ridge = if self.mean_variance > 0.0 { 0.0 } else { self.ridge };
+        let (gradient, scale) = (self.gradient(point, lambda, ridge), self.scale(lambda).max(ridge));
         let x = point.x.as_slice().unwrap_or_default();
         // A positive gradient is right as far as the value is down at its lower bound; and the other way round.
         let error = |value: f64, low: f64, high: f64, gradient: f64| match gradient / scale {

@@ -419,7 +419,8 @@ mod tests {
 
     #[test]
     fn texts_are_read() {
-        let cases: &[(&str, &[(&str, f64)], f64)] = &[
+        type Case = (&'static str, &'static [(&'static str, f64)], f64);
+        let cases: &[Case] = &[
             ("AAPL = 10%", &[("AAPL", 1.0)], 0.1),
             ("AAPL=0.1", &[("AAPL", 1.0)], 0.1),
             ("AAPL = -5 %", &[("AAPL", 1.0)], -0.05),

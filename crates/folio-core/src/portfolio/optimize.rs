@@ -341,6 +341,7 @@ impl Search<'_> {
     ) -> Result<Point> {
         let (mut low, mut high) = (0.0_f64, f64::INFINITY);
         let (mut lambda, mut point) = (0.0, first);
+        let largest = LARGEST_LAMBDA * self.unit();
         for _ in 0..MAX_PROGRAMS {
             let root = match step(&point, lambda) {
                 Step::Done => return Ok(point),
@@ -356,14 +357,15 @@ impl Search<'_> {
             let next = match root {
                 // A root that is this lambda already is as exact as doubles are.
                 Some(root) if (root - lambda).abs() <= ROUNDING * lambda => return Ok(point),
-                Some(root) if root > low && root < high => root,
+                // A root beyond the largest lambda is that of a line that only rounding keeps from being flat.
+                Some(root) if root > low && root < high && root < largest => root,
                 _ if high.is_finite() => low + (high - low) / 2.0,
                 _ => GROWTH * low.max(self.unit()),
             };
             if next == lambda {
                 return Ok(point);
             }
-            if next > LARGEST_LAMBDA * self.unit() {
+            if next > largest {
                 break;
             }
             point = at(next, &point)?;

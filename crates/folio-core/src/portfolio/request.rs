@@ -1,0 +1,230 @@
+//! The whole calls: what the SQL functions ask for, in one value, and the rows that they return.
+
+use ndarray::{Array1, Array2};
+
+use super::black_litterman::{self, Omega, ViewReport};
+use super::constraint::Constraints;
+use super::covariance::{Covariance, CovarianceMethod};
+use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
+use super::optimize::{self, Market, Objective};
+use super::universe;
+use super::views::Views;
+use crate::Result;
+use crate::panel::ReturnPanel;
+use crate::task::Cancel;
+
+/// The risk-free rates that are accepted: beyond them a percent sign was forgotten.
+const RISK_FREE_RATE: f64 = 1.0;
+
+/// The risk-free rate a year.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RiskFreeRate(f64);
+
+impl RiskFreeRate {
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] outside (-1, 1).
+    pub fn new(rate: f64) -> Result<RiskFreeRate> {
+        universe::within(
+            "risk_free_rate",
+            rate,
+            |rate| rate.abs() < RISK_FREE_RATE,
+            "between -1 and 1; 2 % is 0.02",
+        )
+        .map(RiskFreeRate)
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+/// What is asked for. Every part was validated by its own constructor; [`Request::default`] is an equal prior, no
+/// views, Ledoit-Wolf, the largest Sharpe ratio, long only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The views, for `black_litterman`.
+    pub views: Views,
+    /// The uncertainty of the views; without it each view's own.
+    pub omega: Omega,
+    /// Market capitalisations; without them the market weights are equal.
+    pub market_caps: Option<MarketCaps>,
+    /// The prior; without it `market` where there are capitalisations, else `equal`.
+    pub prior: Option<Prior>,
+    /// The price of risk.
+    pub risk_aversion: RiskAversion,
+    /// The uncertainty of the prior.
+    pub tau: Tau,
+    /// The risk-free rate a year.
+    pub risk_free_rate: RiskFreeRate,
+    /// How the covariance is estimated.
+    pub covariance: CovarianceMethod,
+    /// What the weights are to be best at.
+    pub objective: Objective,
+    /// What the weights must keep to.
+    pub constraints: Constraints,
+}
+
+impl Default for Request {
+    fn default() -> Request {
+        Request {
+            views: Views::default(),
+            omega: Omega::PerView,
+            market_caps: None,
+            prior: None,
+            risk_aversion: RiskAversion::default(),
+            tau: Tau::default(),
+            risk_free_rate: RiskFreeRate::default(),
+            covariance: CovarianceMethod::default(),
+            objective: Objective::MaxSharpe,
+            constraints: Constraints::default(),
+        }
+    }
+}
+
+/// The row of one ticker. Returns and volatilities are a year; returns are total, the risk-free rate included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holding {
+    /// The ticker.
+    pub ticker: String,
+    /// Its share of the market capitalisation, or 1/N where none was given.
+    pub market_weight: f64,
+    /// The expected return before the views.
+    pub prior_return: f64,
+    /// What the views alone would make of it, if all of them held with certainty; `None` where no view touches it.
+    pub view_return: Option<f64>,
+    /// The expected return after the views; without views the prior's.
+    pub posterior_return: f64,
+    /// The volatility after the views: the square root of the diagonal of Sigma + M.
+    pub posterior_volatility: f64,
+    /// The weight.
+    pub weight: f64,
+    /// The weight less the market's.
+    pub active_weight: f64,
+    /// The share of the portfolio's variance, which sums to one; `None` for a portfolio without risk.
+    pub risk_contribution: Option<f64>,
+}
+
+/// The answer of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Allocation {
+    /// A row for each ticker, in the order of the panel.
+    pub holdings: Vec<Holding>,
+    /// A row for each view, in the order of the views.
+    pub views: Vec<ViewReport>,
+    /// The expected total return of the weights.
+    pub expected_return: f64,
+    /// Their volatility.
+    pub volatility: f64,
+    /// Their Sharpe ratio; `None` for a portfolio without risk.
+    pub sharpe_ratio: Option<f64>,
+    /// The covariance that the weights were chosen with, in the order of the panel.
+    pub covariance: Array2<f64>,
+}
+
+/// What both calls know before there are views.
+struct Ground {
+    covariance: Covariance,
+    market_weights: Array1<f64>,
+    prior: Array1<f64>,
+}
+
+impl Request {
+    fn ground(&self, returns: &ReturnPanel, cancel: &Cancel) -> Result<Ground> {
+        let covariance = self.covariance.estimate(returns, cancel)?;
+        let universe = covariance.universe();
+        let caps = self.market_caps.as_ref().map(|caps| caps.weights(universe)).transpose()?;
+        let default = if caps.is_some() { Prior::Market } else { Prior::Equal };
+        let prior = self.prior.as_ref().unwrap_or(&default).returns(
+            caps.as_ref(),
+            returns,
+            &covariance,
+            self.risk_aversion,
+            self.risk_free_rate.value(),
+        )?;
+        let market_weights = caps.unwrap_or_else(|| market::equal_weights(universe.len()));
+        Ok(Ground { covariance, market_weights, prior })
+    }
+
+    fn allocate(
+        &self,
+        ground: &Ground,
+        covariance: &Covariance,
+        expected: &Array1<f64>,
+        view_returns: &[Option<f64>],
+        views: Vec<ViewReport>,
+        cancel: &Cancel,
+    ) -> Result<Allocation> {
+        let rate = self.risk_free_rate.value();
+        let market =
+            Market { covariance, returns: expected, risk_aversion: self.risk_aversion, risk_free_rate: rate };
+        let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
+        let contributions = optimize::risk_contributions(covariance, &weights);
+        let volatilities = covariance.volatility();
+        let holding = |i: usize| Holding {
+            ticker: covariance.universe().tickers()[i].clone(),
+            market_weight: ground.market_weights[i],
+            prior_return: ground.prior[i],
+            view_return: view_returns.get(i).copied().flatten(),
+            posterior_return: expected[i],
+            posterior_volatility: volatilities[i],
+            weight: weights[i],
+            active_weight: weights[i] - ground.market_weights[i],
+            risk_contribution: contributions.as_ref().map(|shares| shares[i]),
+        };
+        let volatility = optimize::volatility(covariance, &weights);
+        let expected_return = expected.dot(&weights);
+        // A market-neutral portfolio finances itself, so no risk-free rate is taken off its return.
+        let cost = if self.constraints.market_neutral { 0.0 } else { rate };
+        Ok(Allocation {
+            holdings: (0..weights.len()).map(holding).collect(),
+            views,
+            expected_return,
+            volatility,
+            sharpe_ratio: (volatility > 0.0).then(|| (expected_return - cost) / volatility),
+            covariance: covariance.matrix().clone(),
+        })
+    }
+}
+
+/// Prior and views become weights. The weights are chosen on the posterior mean and on Sigma + M; without views that
+/// is the prior with a covariance of Sigma (1 + tau).
+///
+/// # Errors
+/// Those of the parts: [`crate::Error::UnknownName`], [`crate::Error::InvalidArgument`],
+/// [`crate::Error::InvalidView`], [`crate::Error::TooShort`], [`crate::Error::Infeasible`],
+/// [`crate::Error::SolverFailed`], [`crate::Error::Cancelled`].
+pub fn black_litterman(request: &Request, returns: &ReturnPanel, cancel: &Cancel) -> Result<Allocation> {
+    let ground = request.ground(returns, cancel)?;
+    let universe = ground.covariance.universe();
+    let views = request.views.resolve(universe, &request.constraints.groups, &ground.market_weights)?;
+    let model = black_litterman::Model {
+        covariance: ground.covariance.matrix(),
+        prior: &ground.prior,
+        views: &views,
+        omega: &request.omega,
+        tau: request.tau,
+        risk_aversion: request.risk_aversion,
+        risk_free_rate: request.risk_free_rate.value(),
+    };
+    let outcome = model.solve(cancel)?;
+    let covariance = Covariance::derived(universe.clone(), outcome.posterior.covariance);
+    let mean = outcome.posterior.mean;
+    request.allocate(&ground, &covariance, &mean, &outcome.view_returns, outcome.reports, cancel)
+}
+
+/// Weights from the prior alone, on Sigma: no views, no tau.
+///
+/// # Errors
+/// As [`black_litterman`]; [`crate::Error::InvalidArgument`] where the request has views.
+pub fn optimize_portfolio(request: &Request, returns: &ReturnPanel, cancel: &Cancel) -> Result<Allocation> {
+    if !request.views.views().is_empty() {
+        return Err(crate::Error::InvalidArgument {
+            argument: "views",
+            value: format!("{} views", request.views.views().len()),
+            expected: "none; views belong to black_litterman".to_owned(),
+        });
+    }
+    let ground = request.ground(returns, cancel)?;
+    request.allocate(&ground, &ground.covariance, &ground.prior, &[], Vec::new(), cancel)
+}

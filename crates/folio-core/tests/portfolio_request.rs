@@ -1,0 +1,517 @@
+//! The whole calls, their properties, and the inputs that break other libraries.
+
+mod portfolio_support;
+
+use folio_core::Error;
+use folio_core::portfolio::black_litterman::Omega;
+use folio_core::portfolio::constraint::Constraints;
+use folio_core::portfolio::covariance::{Covariance, CovarianceMethod, repair};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
+use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::request::{
+    Allocation, Request, RiskFreeRate, black_litterman, optimize_portfolio,
+};
+use folio_core::portfolio::universe::Universe;
+use folio_core::portfolio::views::Views;
+use folio_core::task::Cancel;
+use ndarray::{Array1, Array2};
+use portfolio_support::*;
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use serde_json::{Value, json};
+
+fn caps() -> Value {
+    golden("black_litterman.json")["inputs"]["market_caps_bn"].clone()
+}
+
+fn four_views() -> Value {
+    json!(["AAPL = 10%", "MSFT - GE = 5%", "0.5 CVX + 0.5 XOM - 0.5 KO - 0.5 PEP = 3%", "AMD = -5%"])
+}
+
+fn request(views: Value) -> Request {
+    Request {
+        views: Views::parse(&views).unwrap(),
+        market_caps: Some(MarketCaps::from_json(&caps()).unwrap()),
+        ..Request::default()
+    }
+}
+
+fn run(request: &Request) -> folio_core::Result<Allocation> {
+    black_litterman(request, &returns(), &Cancel::default())
+}
+
+fn column(
+    allocation: &Allocation,
+    of: impl Fn(&folio_core::portfolio::request::Holding) -> f64,
+) -> Array1<f64> {
+    allocation.holdings.iter().map(of).collect()
+}
+
+#[test]
+fn text_views_give_pypfopt_posteriors_and_exact_weights() {
+    let allocation = run(&request(four_views())).unwrap();
+    let case = &golden("black_litterman.json")["cases"]["market_default_rf0"];
+    assert_close(
+        &column(&allocation, |h| h.posterior_return),
+        &by_ticker(&case["posterior_mean"]),
+        1e-13,
+        "mean",
+    );
+    assert_close(&column(&allocation, |h| h.prior_return), &by_ticker(&case["pi"]), 1e-13, "prior");
+    assert_close(&allocation.covariance, &lower_triangle(&case["posterior_cov"]), 1e-13, "covariance");
+    let optimum = &golden("optimisation.json")["cases"]["bl/long_only/nosectors/max_sharpe(0.0)"];
+    assert_close(&column(&allocation, |h| h.weight), &vector(&optimum["w"]), 1e-9, "weights");
+    assert!((allocation.volatility - optimum["volatility"].as_f64().unwrap()).abs() < 1e-12);
+    assert!((allocation.expected_return - optimum["return"].as_f64().unwrap()).abs() < 1e-12);
+
+    let shares: f64 = allocation.holdings.iter().map(|h| h.risk_contribution.unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-14);
+    let touched: Vec<&str> =
+        allocation.holdings.iter().filter(|h| h.view_return.is_some()).map(|h| h.ticker.as_str()).collect();
+    assert_eq!(touched, ["AAPL", "AMD", "CVX", "GE", "KO", "MSFT", "PEP", "XOM"]);
+    let view_return = |ticker: &str| {
+        allocation.holdings.iter().find(|h| h.ticker == ticker).and_then(|h| h.view_return).unwrap()
+    };
+    assert!((view_return("AAPL") - 0.1).abs() < 1e-14);
+    assert!((view_return("MSFT") - view_return("GE") - 0.05).abs() < 1e-14);
+}
+
+#[test]
+fn idzorek_confidences() {
+    let confidences = golden("black_litterman.json")["inputs"]["view_confidences"].clone();
+    let texts = four_views();
+    let views: Vec<Value> =
+        (0..4).map(|i| json!({ "view": texts[i], "confidence": confidences[i] })).collect();
+    let allocation = run(&request(Value::from(views))).unwrap();
+    for (report, confidence) in allocation.views.iter().zip(confidences.as_array().unwrap()) {
+        let c = confidence.as_f64().unwrap();
+        // Omega = tau (1-c)/c p Sigma p', and tau p Sigma p' is the default's omega.
+        let case = &golden("black_litterman.json")["cases"]["market_default_rf0"];
+        let place = allocation.views.iter().position(|other| other == report).unwrap();
+        let expected = (1.0 - c) / c * case["omega_diag"][place].as_f64().unwrap();
+        assert!((report.omega.unwrap() - expected).abs() < 1e-15);
+    }
+    // One view alone: its pull is exactly its confidence of the way (Walters 2014), and so is its tilt.
+    for c in [0.0, 0.25, 0.5, 0.9, 1.0] {
+        let allocation = run(&request(json!({ "view": "AAPL = 10%", "confidence": c }))).unwrap();
+        let report = &allocation.views[0];
+        let way = report.pull / (report.view_return - report.prior_return);
+        assert!((way - c).abs() < 1e-13, "{c}: {way}");
+        assert!((report.implied_confidence.unwrap() - c).abs() < 1e-12);
+    }
+}
+
+/// Gaussian elimination, independent of the engine's.
+fn gauss(mut a: Array2<f64>, mut b: Array1<f64>) -> Array1<f64> {
+    let n = b.len();
+    for k in 0..n {
+        for i in k + 1..n {
+            let factor = a[[i, k]] / a[[k, k]];
+            for j in 0..n {
+                let take = factor * a[[k, j]];
+                a[[i, j]] -= take;
+            }
+            b[i] -= factor * b[k];
+        }
+    }
+    for k in (0..n).rev() {
+        b[k] = (b[k] - (k + 1..n).map(|j| a[[k, j]] * b[j]).sum::<f64>()) / a[[k, k]];
+    }
+    b
+}
+
+#[test]
+fn view_reports_add_up_to_the_unconstrained_weights() {
+    for rf in [0.0, 0.03] {
+        let mut request = request(four_views());
+        request.risk_free_rate = RiskFreeRate::new(rf).unwrap();
+        let allocation = run(&request).unwrap();
+        let mean = column(&allocation, |h| h.posterior_return) - rf;
+        let star = gauss(allocation.covariance.clone(), mean) / 2.5;
+        let mut built = column(&allocation, |h| h.market_weight) / 1.05;
+        for report in &allocation.views {
+            built += &report.contribution;
+            assert!((report.posterior_return - report.prior_return - report.pull).abs() < 1e-15);
+        }
+        assert_close(&built, &star, 1e-11, "w*");
+    }
+}
+
+#[test]
+fn a_view_of_no_confidence_is_the_prior_bit_for_bit() {
+    let ignored = run(&request(json!([{ "view": "AAPL = 50%", "confidence": 0 }]))).unwrap();
+    let none = run(&request(json!([]))).unwrap();
+    let strip = |allocation: &Allocation| {
+        allocation.holdings.iter().map(|h| (h.posterior_return, h.weight)).collect::<Vec<_>>()
+    };
+    assert_eq!(strip(&ignored), strip(&none));
+    assert!(ignored.holdings.iter().all(|h| h.posterior_return == h.prior_return));
+    assert_eq!(ignored.views[0].omega, None);
+}
+
+#[test]
+fn the_market_is_the_answer_to_the_market_prior() {
+    // Reverse optimisation and back: without views quadratic utility at the same risk aversion holds the market.
+    let mut request = request(json!([]));
+    request.objective = Objective::MaxQuadraticUtility;
+    let allocation = optimize_portfolio(&request, &returns(), &Cancel::default()).unwrap();
+    let difference =
+        column(&allocation, |h| h.active_weight).iter().fold(0.0_f64, |worst, d| worst.max(d.abs()));
+    assert!(difference < 1e-12, "{difference:e}");
+    request.objective = Objective::MaxSharpe;
+    request.risk_free_rate = RiskFreeRate::new(0.02).unwrap();
+    let allocation = optimize_portfolio(&request, &returns(), &Cancel::default()).unwrap();
+    let difference =
+        column(&allocation, |h| h.active_weight).iter().fold(0.0_f64, |worst, d| worst.max(d.abs()));
+    assert!(difference < 1e-12, "with a risk-free rate: {difference:e}");
+}
+
+#[test]
+fn group_views_and_given_omegas() {
+    let sectors = golden("optimisation.json")["sectors"].clone();
+    let mut request = request(json!(["sector:Energy - sector:Staples = 3%"]));
+    request.constraints = Constraints::from_json(&json!({ "groups": { "sector": sectors } })).unwrap();
+    let allocation = run(&request).unwrap();
+    let touched = allocation.holdings.iter().filter(|h| h.view_return.is_some()).count();
+    assert_eq!(touched, 7);
+    request.omega = Omega::Diagonal(vec![1e-4]);
+    let diagonal = run(&request).unwrap();
+    request.omega = Omega::Full(ndarray::arr2(&[[1e-4]]));
+    assert_eq!(run(&request).unwrap().holdings, diagonal.holdings);
+    for wrong in [Omega::Diagonal(vec![]), Omega::Diagonal(vec![-1.0]), Omega::Full(Array2::zeros((2, 2)))] {
+        request.omega = wrong;
+        assert!(matches!(run(&request), Err(Error::InvalidArgument { argument: "omega", .. })));
+    }
+    let mut both = self::request(json!([{ "view": "AAPL = 5%", "confidence": 0.5 }]));
+    both.omega = Omega::Diagonal(vec![1e-4]);
+    assert!(matches!(run(&both), Err(Error::InvalidArgument { argument: "omega", .. })));
+}
+
+/// The inputs of `hard_inputs_pypfopt.json`, about half of which PyPortfolioOpt 1.6 answers with a wrong number.
+#[test]
+fn inputs_that_break_other_libraries() {
+    let view = |text: &str| run(&request(json!([text])));
+    // A view on a ticker that is not there.
+    assert!(matches!(view("TSLA = 10%"), Err(Error::InvalidView { reason, .. }) if reason.contains("TSLA")));
+    // Market capitalisations of too many or too few tickers, negative, zero, not a number.
+    let with = |ticker: &str, value: Value| {
+        let mut caps = caps();
+        caps[ticker] = value;
+        MarketCaps::from_json(&caps)
+            .and_then(|caps| run(&Request { market_caps: Some(caps), ..Request::default() }))
+    };
+    assert!(matches!(with("TSLA", json!(700.0)), Err(Error::UnknownName { name, .. }) if name == "TSLA"));
+    for bad in [json!(0.0), json!(-5), json!(null), json!("NaN")] {
+        assert!(
+            matches!(with("AAPL", bad), Err(Error::InvalidArgument { argument: "market_caps", value, .. }) if value.contains("AAPL"))
+        );
+    }
+    let mut fewer = caps();
+    fewer.as_object_mut().unwrap().remove("XOM");
+    let fewer = Request { market_caps: Some(MarketCaps::from_json(&fewer).unwrap()), ..Request::default() };
+    assert!(matches!(run(&fewer), Err(Error::InvalidArgument { value, .. }) if value == "nothing for XOM"));
+    // The same view twice is evidence twice.
+    let twice = run(&request(json!(["AAPL = 10%", "AAPL = 10%"]))).unwrap();
+    let at = |allocation: &Allocation| allocation.holdings[0].posterior_return;
+    let (prior, once) = (0.170_734_061_525_821_05, at(&view("AAPL = 10%").unwrap()));
+    assert!((once - (prior + 0.1) / 2.0).abs() < 1e-14);
+    assert!((at(&twice) - 0.123_578_020_508_607_03).abs() < 1e-13);
+    // A row of zeros.
+    assert!(matches!(view("AAPL - AAPL = 10%"), Err(Error::InvalidView { .. })));
+    // Confidences of 60 and of 1.
+    assert!(Views::parse(&json!([{ "view": "AAPL = 10%", "confidence": 60 }])).is_err());
+    let certain = run(&request(json!([{ "view": "AAPL = 10%", "confidence": 1 }]))).unwrap();
+    assert!((at(&certain) - 0.1).abs() < 1e-15);
+    // Certain views that contradict each other.
+    let contradiction = json!([{ "view": "AAPL = 10%", "confidence": 1 }, "MSFT = 1%", { "view": "AAPL = 20%", "confidence": 1 }]);
+    assert!(
+        matches!(run(&request(contradiction)), Err(Error::InvalidView { view, .. }) if view == "AAPL = 10%; AAPL = 20%")
+    );
+    // The default risk aversion is stated, and another one scales the prior.
+    let mut one = request(json!([]));
+    one.risk_aversion = RiskAversion::new(1.0).unwrap();
+    assert!((run(&one).unwrap().holdings[0].prior_return - 0.068_293_624_610_328_42).abs() < 1e-14);
+    // Bounds that cannot be met say so, with what can.
+    let bounded = |constraints: Value| {
+        let mut request = request(four_views());
+        request.constraints = Constraints::from_json(&constraints).unwrap();
+        run(&request)
+    };
+    let error = bounded(json!({ "max_weight": 0.04 })).unwrap_err();
+    assert!(
+        matches!(&error, Error::Infeasible { reason, feasible } if reason.contains("0.8") && feasible.contains("0.05")),
+        "{error}"
+    );
+    // A misspelt sector in a bound, and labels that lack a ticker.
+    let sectors = golden("optimisation.json")["sectors"].clone();
+    let misspelt = json!({ "groups": { "sector": sectors }, "group_max": { "sector:Tecg": 0.3 } });
+    assert!(matches!(bounded(misspelt), Err(Error::UnknownName { kind: "group", .. })));
+    let mut partial = sectors.clone();
+    partial.as_object_mut().unwrap().remove("AMD");
+    let partial = json!({ "groups": { "sector": partial }, "group_max": { "sector:Tech": 0.3 } });
+    assert!(matches!(bounded(partial), Err(Error::InvalidArgument { value, .. }) if value.contains("AMD")));
+    // A target over the largest return.
+    let mut greedy = request(four_views());
+    greedy.objective = Objective::EfficientReturn;
+    greedy.constraints = Constraints::from_json(&json!({ "target_return": 0.5 })).unwrap();
+    assert!(matches!(run(&greedy), Err(Error::Infeasible { feasible, .. }) if feasible.contains("0.1149")));
+    greedy.objective = Objective::EfficientRisk;
+    greedy.constraints = Constraints::from_json(&json!({ "target_volatility": 0.1 })).unwrap();
+    assert!(matches!(run(&greedy), Err(Error::Infeasible { feasible, .. }) if feasible.contains("0.17597")));
+    greedy.constraints = Constraints::default();
+    assert!(matches!(run(&greedy), Err(Error::InvalidArgument { argument: "target_volatility", .. })));
+    // Nothing beats the risk-free rate.
+    let mut dear = request(json!([]));
+    dear.prior = Some(Prior::Returns(TICKERS.iter().map(|ticker| ((*ticker).to_owned(), 0.03)).collect()));
+    dear.risk_free_rate = RiskFreeRate::new(0.05).unwrap();
+    assert!(
+        matches!(run(&dear), Err(Error::Infeasible { reason, .. }) if reason.contains("0.05") && reason.contains("0.0300"))
+    );
+    // Returns given in another order are joined by ticker.
+    let given: std::collections::BTreeMap<String, f64> = TICKERS
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, ticker)| ((*ticker).to_owned(), i as f64 / 100.0))
+        .collect();
+    let joined = run(&Request { prior: Some(Prior::Returns(given.clone())), ..Request::default() }).unwrap();
+    assert!(joined.holdings.iter().all(|h| h.prior_return == given[&h.ticker]));
+    // L2 with the largest Sharpe ratio: its own optimum, not a transformed accident.
+    let smooth = Request {
+        prior: Some(Prior::Historical),
+        constraints: Constraints::from_json(&json!({ "l2_penalty": 1 })).unwrap(),
+        ..Request::default()
+    };
+    let weight = optimize_portfolio(&smooth, &returns(), &Cancel::default()).unwrap().holdings[0].weight;
+    assert!((weight - 0.132_029_158_699_525_9).abs() < 1e-9, "{weight}");
+}
+
+#[test]
+fn degenerate_histories() {
+    let wave = |period: f64, n: usize| (0..n).map(|t| 0.01 * (t as f64 * period).sin()).collect::<Vec<f64>>();
+    let names: Vec<String> = (0..8).map(|i| format!("T{i}")).collect();
+    // Fewer returns than tickers: the sample covariance is singular, and the least volatility is still found.
+    let columns: Vec<(&str, Vec<f64>)> =
+        names.iter().enumerate().map(|(i, name)| (name.as_str(), wave(1.0 + i as f64 * 0.37, 5))).collect();
+    let panel = panel_of(&columns);
+    for method in CovarianceMethod::NAMES {
+        let request = Request {
+            covariance: CovarianceMethod::parse(method).unwrap(),
+            objective: Objective::MinVolatility,
+            ..Request::default()
+        };
+        let allocation = optimize_portfolio(&request, &panel, &Cancel::default())
+            .unwrap_or_else(|e| panic!("{method}: {e}"));
+        let total: f64 = allocation.holdings.iter().map(|h| h.weight).sum();
+        assert!((total - 1.0).abs() < 1e-9, "{method}: {total}");
+        assert!(allocation.holdings.iter().all(|h| h.weight >= -1e-9), "{method}");
+    }
+    // A price that never moves takes all the weight where risk is all that counts.
+    let still = panel_of(&[("A", wave(1.3, 50)), ("CASH", vec![0.0; 50]), ("B", wave(2.1, 50))]);
+    let request = Request {
+        covariance: CovarianceMethod::Sample,
+        objective: Objective::MinVolatility,
+        ..Request::default()
+    };
+    let allocation = optimize_portfolio(&request, &still, &Cancel::default()).unwrap();
+    assert!((allocation.holdings[1].weight - 1.0).abs() < 1e-6, "{:?}", allocation.holdings);
+    for method in CovarianceMethod::NAMES {
+        let covariance =
+            CovarianceMethod::parse(method).unwrap().estimate(&still, &Cancel::default()).unwrap();
+        assert!(covariance.matrix().iter().all(|value| value.is_finite()), "{method}");
+    }
+    // A view on it has no variance to move.
+    let mut certain = request.clone();
+    certain.views = Views::parse(&json!(["CASH = 3%"])).unwrap();
+    assert!(
+        matches!(black_litterman(&certain, &still, &Cancel::default()), Err(Error::InvalidView { view, .. }) if view == "CASH = 3%")
+    );
+    // One ticker alone.
+    let alone = panel_of(&[("A", wave(1.3, 50))]);
+    for (_, objective) in &Objective::ALL[..3] {
+        let request = Request { objective: *objective, ..Request::default() };
+        assert_eq!(black_litterman(&request, &alone, &Cancel::default()).unwrap().holdings[0].weight, 1.0);
+    }
+}
+
+#[test]
+fn given_covariances_are_checked_and_repaired_only_when_asked() {
+    let universe = || Universe::new(&["A", "B", "C"].map(str::to_owned)).unwrap();
+    let indefinite = ndarray::arr2(&[[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]]);
+    let new = |matrix: Array2<f64>| Covariance::new(universe(), matrix, &Cancel::default());
+    let Err(Error::NotPositiveSemidefinite { smallest_eigenvalue }) = new(indefinite.clone()) else {
+        panic!()
+    };
+    assert!((smallest_eigenvalue + 0.8).abs() < 1e-12);
+    let repaired = repair(universe(), indefinite.clone()).unwrap();
+    assert!(new(repaired.matrix().clone()).is_ok());
+    // Singular is not indefinite.
+    assert!(new(Array2::ones((3, 3))).is_ok());
+    assert!(new(Array2::zeros((3, 3))).is_ok());
+    for bad in [Array2::zeros((2, 3)), Array2::from_elem((3, 3), f64::NAN)] {
+        assert!(matches!(new(bad), Err(Error::InvalidArgument { argument: "covariance", .. })));
+    }
+    let mut skew = Array2::eye(3);
+    skew[[0, 1]] = 0.5;
+    assert!(matches!(new(skew), Err(Error::InvalidArgument { value, .. }) if value.contains("1,2")));
+}
+
+#[test]
+fn clashing_groups_are_named() {
+    let sectors = golden("optimisation.json")["sectors"].clone();
+    let mut request = request(four_views());
+    request.constraints = Constraints::from_json(&json!({
+        "groups": { "sector": sectors }, "max_weight": 0.1,
+        "group_min": { "sector:Tech": 0.5 }, "group_max": { "sector:Health": 0.2 },
+    }))
+    .unwrap();
+    let Err(Error::Infeasible { reason, feasible }) = run(&request) else { panic!() };
+    assert!(reason.contains("sector:Tech at least 0.5") && reason.contains("max_weight"), "{reason}");
+    assert!(!reason.contains("Health"), "{reason}");
+    assert!(feasible.contains("sector:Tech at least 0.3"), "{feasible}");
+    // Every bound at its least: one portfolio only, at a corner.
+    request.constraints = Constraints::from_json(&json!({ "max_weight": 0.05 })).unwrap();
+    assert!(run(&request).unwrap().holdings.iter().all(|h| (h.weight - 0.05).abs() < 1e-9));
+}
+
+#[test]
+fn a_set_flag_cancels() {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    assert_eq!(black_litterman(&request(four_views()), &returns(), &cancel).unwrap_err(), Error::Cancelled);
+}
+
+#[test]
+fn the_same_call_gives_the_same_bits() {
+    assert_eq!(run(&request(four_views())).unwrap(), run(&request(four_views())).unwrap());
+}
+
+/// A request of random views, bounds and objective.
+fn any_request() -> impl Strategy<Value = (Request, f64, f64)> {
+    let view =
+        (0..20_usize, 0..19_usize, -0.3..0.3_f64, 0.01..1.0_f64).prop_map(|(a, b, value, confidence)| {
+            let b = if b >= a { b + 1 } else { b };
+            let text = if a % 2 == 0 {
+                format!("{} = {value}", TICKERS[a])
+            } else {
+                format!("{} - {} = {value}", TICKERS[a], TICKERS[b])
+            };
+            json!({ "view": text, "confidence": confidence })
+        });
+    let views = proptest::collection::vec(view, 0..6);
+    (views, 0..5_usize, -0.2..0.04_f64, 0.06..0.5_f64, 0.0..0.3_f64, 0.19..0.4_f64).prop_map(
+        |(views, objective, low, high, l2, sigma)| {
+            let low = low.clamp(-0.15, 0.0);
+            let constraints = json!({
+                "min_weight": low, "max_weight": high, "l2_penalty": if l2 > 0.15 { l2 } else { 0.0 },
+                "target_volatility": sigma, "target_return": 0.05,
+            });
+            let request = Request {
+                objective: Objective::ALL[objective].1,
+                constraints: Constraints::from_json(&constraints).unwrap(),
+                ..request(Value::from(views))
+            };
+            (request, low, high)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
+
+    #[test]
+    fn weights_sum_to_one_inside_their_bounds((request, low, high) in any_request()) {
+        match run(&request) {
+            Ok(allocation) => {
+                let weights = column(&allocation, |h| h.weight);
+                prop_assert!((weights.sum() - 1.0).abs() < 1e-9);
+                prop_assert!(weights.iter().all(|w| *w >= low - 1e-9 && *w <= high + 1e-9));
+                prop_assert!(allocation.holdings.iter().all(|h| h.posterior_volatility > 0.0));
+            }
+            Err(error) => prop_assert!(matches!(error, Error::Infeasible { .. } | Error::InvalidView { .. }), "{error} {:?}", request),
+        }
+    }
+
+    #[test]
+    fn the_order_of_tickers_does_not_matter((request, ..) in any_request(), turn in 1..20_usize) {
+        let mut order = TICKERS;
+        order.rotate_left(turn);
+        order.swap(0, 7);
+        let turned = black_litterman(&request, &returns_of(&order), &Cancel::default());
+        match (run(&request), turned) {
+            (Ok(one), Ok(other)) => {
+                for holding in &one.holdings {
+                    let same = other.holdings.iter().find(|h| h.ticker == holding.ticker).unwrap();
+                    prop_assert!((same.weight - holding.weight).abs() < 1e-8, "{holding:?} {same:?}");
+                    prop_assert!((same.posterior_return - holding.posterior_return).abs() < 1e-12);
+                }
+            }
+            (Err(one), Err(other)) => prop_assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other)),
+            (one, other) => {
+                let why = |outcome: folio_core::Result<Allocation>| outcome.err().map(|error| error.to_string());
+                prop_assert!(false, "one order only: {:?} {:?}", why(one), why(other));
+            }
+        }
+    }
+
+    #[test]
+    fn the_unit_of_capitalisations_does_not_matter(scale in 1e-6..1e6_f64) {
+        let scaled: serde_json::Map<String, Value> = caps().as_object().unwrap().iter()
+            .map(|(ticker, cap)| (ticker.clone(), json!(cap.as_f64().unwrap() * scale))).collect();
+        let mut other = request(four_views());
+        other.market_caps = Some(MarketCaps::from_json(&Value::from(scaled)).unwrap());
+        let (one, other) = (run(&request(four_views())).unwrap(), run(&other).unwrap());
+        assert_close(&column(&one, |h| h.weight), &column(&other, |h| h.weight), 1e-10, "weights");
+    }
+
+    #[test]
+    fn no_other_portfolio_is_better((request, low, high) in any_request(), tilt in proptest::collection::vec(-1.0..1.0_f64, 20)) {
+        let objective = match request.objective {
+            Objective::EfficientRisk => Objective::MaxSharpe,
+            Objective::EfficientReturn => Objective::MinVolatility,
+            other => other,
+        };
+        let request = Request { objective, ..request };
+        let Ok(allocation) = run(&request) else { return Ok(()) };
+        let (best, mean) = (column(&allocation, |h| h.weight), column(&allocation, |h| h.posterior_return));
+        // A small step towards any feasible portfolio does not improve the objective.
+        let mut other: Vec<f64> = tilt.iter().map(|t| low + (high - low) * (t + 1.0) / 2.0).collect();
+        for _ in 0..200 {
+            let gap = (1.0 - other.iter().sum::<f64>()) / 20.0;
+            for w in &mut other { *w = (*w + gap).clamp(low, high); }
+        }
+        prop_assume!((other.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let l2 = request.constraints.l2_penalty;
+        let value = |w: &Array1<f64>| {
+            let (risk, gain) = (w.dot(&allocation.covariance.dot(w)), mean.dot(w));
+            match request.objective {
+                Objective::MaxSharpe => gain / (risk + l2 * w.dot(w)).sqrt(),
+                Objective::MinVolatility => -(risk + l2 * w.dot(w)),
+                _ => gain - 1.25 * risk - l2 * w.dot(w),
+            }
+        };
+        let step = &best + &((Array1::from(other) - &best) * 1e-3);
+        prop_assert!(value(&step) <= value(&best) + 1e-13, "{} > {}", value(&step), value(&best));
+    }
+}
+
+#[test]
+fn arguments_are_validated() {
+    for tau in [0.0, -1.0, 1.5, f64::NAN] {
+        assert!(Tau::new(tau).is_err());
+    }
+    for delta in [0.0, -1.0, f64::INFINITY] {
+        assert!(RiskAversion::new(delta).is_err());
+    }
+    assert!(RiskFreeRate::new(2.0).is_err());
+    assert!(
+        matches!(Objective::parse("max_sharp"), Err(Error::UnknownName { valid, .. }) if valid.contains(&"max_sharpe".to_owned()))
+    );
+    assert!(matches!(Prior::parse("markt"), Err(Error::UnknownName { .. })));
+    assert!(matches!(CovarianceMethod::parse("ledoit"), Err(Error::UnknownName { .. })));
+    assert!(matches!(CovarianceMethod::parse("exp_cov(0)"), Err(Error::InvalidArgument { .. })));
+    assert!(matches!(CovarianceMethod::parse("oas(3)"), Err(Error::InvalidArgument { .. })));
+    assert_eq!(Prior::parse("{\"A\": 0.1}").unwrap(), Prior::Returns([("A".to_owned(), 0.1)].into()));
+    let market = Request { prior: Some(Prior::Market), ..Request::default() };
+    assert!(matches!(run(&market), Err(Error::InvalidArgument { argument: "prior", .. })));
+}

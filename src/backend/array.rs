@@ -4,6 +4,11 @@ use std::ptr::NonNull;
 
 use ndarray::{Array1, Array2};
 use pgrx::array::RawArray;
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
 use pgrx::prelude::*;
 use pgrx::{Array, pg_sys};
 
@@ -95,4 +100,24 @@ impl IntoDatum for MatrixDatum {
     fn type_oid() -> pg_sys::Oid {
         pg_sys::FLOAT8ARRAYOID
     }
+}
+
+// SAFETY: hands on the datum that into_datum makes.
+unsafe impl BoxRet for MatrixDatum {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        match self.into_datum() {
+            // SAFETY: the datum is a float8 array in the current memory context.
+            Some(datum) => unsafe { fcinfo.return_raw_datum(datum) },
+            None => fcinfo.return_null(),
+        }
+    }
+}
+
+// SAFETY: into_datum makes what the declared SQL type says.
+unsafe impl SqlTranslatable for MatrixDatum {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(MatrixDatum);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("float8[]"));
+    const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("float8[]")));
 }

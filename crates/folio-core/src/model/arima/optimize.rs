@@ -87,7 +87,7 @@ pub(super) fn minimize<E>(
     for _ in 0..MAX_ITERATIONS {
         let mut direction = product(&inverse_hessian, &gradient).map(|value| -value);
         let mut slope = dot(&gradient, &direction);
-        if !(slope < 0.0) {
+        if slope >= 0.0 || slope.is_nan() {
             // Curvature lost to rounding: start again from the steepest descent.
             inverse_hessian = scaled_identity(1.0);
             direction = gradient.map(|value| -value);
@@ -150,7 +150,8 @@ fn difference_quotient<E>(
 /// The BFGS update of the inverse Hessian (Nocedal & Wright 6.17), skipped where the curvature is not positive.
 fn update(inverse: &mut Matrix, step: &Vector, change: &Vector) {
     let curvature = dot(step, change);
-    if !(curvature > 1e-12 * (dot(step, step) * dot(change, change)).sqrt()) {
+    let least = 1e-12 * (dot(step, step) * dot(change, change)).sqrt();
+    if curvature.is_nan() || curvature <= least {
         return;
     }
     let hy = product(inverse, change);

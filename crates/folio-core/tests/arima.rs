@@ -4,6 +4,7 @@ use folio_core::model::arima::{Arima, Estimate, Order, fit_auto, fit_order, log_
 use folio_core::model::{Failure, Fitted, Model};
 use folio_core::task::{Cancel, Seed, Task};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use serde_json::Value;
 
 fn task() -> Task {
@@ -229,8 +230,8 @@ fn hard_series_end_in_a_fit_or_in_a_named_failure() {
     ];
     let orders = [(0, 0), (1, 0), (0, 1), (2, 2), (5, 5)];
     for (_, shape) in shapes {
-        for unit in [1e-300, 1e-12, 1.0, 1e12, 1e300] {
-            for n in (0..=30).chain([300]) {
+        for unit in [1e-300, 1.0, 1e300] {
+            for n in (0..=30).chain([200]) {
                 let y: Vec<f64> = (0..n).map(|t| unit * shape(f64::from(t))).collect();
                 is_sound(fit_auto(&y, &task()), &y);
                 for ((p, q), d) in orders.into_iter().flat_map(|pq| [(pq, 0), (pq, 1)]).filter(|_| n % 7 == 0)
@@ -277,7 +278,11 @@ fn the_detail_names_what_was_fitted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     /// No forecast sees beyond its origin: rolling the filter over the whole series gives, bit for bit, what the
     /// series cut at the origin gives.
@@ -317,11 +322,12 @@ proptest! {
         let y: Vec<f64> = steps.iter().scan(0.0, |level, step| { *level += step; Some(*level) }).collect();
         is_sound(fit_auto(&y, &task()), &y);
     }
+}
 
-    /// The same input gives the same bits.
-    #[test]
-    fn a_fit_is_deterministic(ticker in 0_usize..20) {
-        let (_, y, _) = series().swap_remove(ticker);
-        prop_assert_eq!(fit_auto(&y[..200], &task()), fit_auto(&y[..200], &task()));
+#[test]
+fn the_same_input_gives_the_same_bits() {
+    for ticker in ["AAPL", "GE", "RRC"] {
+        let y = log_prices(ticker);
+        assert_eq!(fit_auto(&y, &task()), fit_auto(&y, &task()));
     }
 }

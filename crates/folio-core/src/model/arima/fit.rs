@@ -16,7 +16,8 @@ const SCREENING_STEPS: usize = 2;
 /// How many of the starts then go on to a minimum of the conditional sum of squares.
 const MAX_TRIED: usize = 6;
 
-/// From how many different minima of the conditional sum of squares the exact likelihood is maximised.
+/// From how many different minima of the conditional sum of squares the exact likelihood is maximised. The misses that
+/// [`Fitter::fit`] counts are 112 with 1, 50 with 2, 15 with 3, 8 with 4 and with 5.
 const MAX_KEPT: usize = 4;
 
 /// The differenced series in the units of the fit: centred where the model has a constant, and of mean square 1, so
@@ -63,8 +64,8 @@ impl Fitter {
     ///
     /// The likelihood of an ARMA with both kinds of coefficients has many maxima on series with as little memory as
     /// prices. So many starts take a few cheap steps of conditional least squares, and the best few go on to the
-    /// exact likelihood. On 20 stocks, 21 orders and both d, one start alone misses the best known maximum by over
-    /// 0.1 in one fit of seven, this in one of seventy.
+    /// exact likelihood. Measured on 20 stocks, the 21 orders up to p + q = 5 and both d, against the best of 40
+    /// starts: the regression alone misses the best maximum by over 0.1 in 109 of 840 fits, this in 8.
     pub fn fit(
         &mut self,
         working: &Working,

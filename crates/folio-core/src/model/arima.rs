@@ -18,7 +18,7 @@ use self::arma::Arma;
 use self::fit::{Fitter, Working};
 use self::likelihood::Likelihood;
 use super::{Failure, Fitted, Model, Path, require_observations};
-use crate::task::Task;
+use crate::task::{Cancel, Task};
 
 pub use self::arma::MAX_LAG;
 
@@ -121,7 +121,8 @@ pub fn fit_auto(y: &[f64], task: &Task) -> Result<Estimate, Failure> {
     check(y)?;
     let d = usize::from(unit_root::has_unit_root(y, &task.cancel)?);
     let w = difference(y, d)?;
-    search::stepwise(&w, d, &task.cancel)?.ok_or(Failure::Diverged("no order has a maximum of its likelihood"))
+    let found = search::stepwise(&w, d, &task.cancel)?;
+    finite(found.ok_or(Failure::Diverged("no order has a maximum of its likelihood"))?)
 }
 
 /// The ARIMA of a given order, however near its roots are to the unit circle.
@@ -139,9 +140,9 @@ pub fn fit_order(y: &[f64], order: Order, task: &Task) -> Result<Estimate, Failu
     }
     check(y)?;
     let w = difference(y, order.d)?;
-    let working = Working::new(&w, order.constant).ok_or(Failure::Constant)?;
+    let working = Working::new(&w, order.constant, &task.cancel)?.ok_or(Failure::Constant)?;
     let found = Fitter::default().fit(&working, order, None, 1.0, &task.cancel)?;
-    found.ok_or(Failure::Diverged("the likelihood has no maximum for this order"))
+    finite(found.ok_or(Failure::Diverged("the likelihood has no maximum for this order"))?)
 }
 
 /// The exact log-likelihood of `y` at given coefficients and mean (of the differenced series), sigma^2 at its
@@ -152,9 +153,16 @@ pub fn log_likelihood(y: &[f64], d: usize, ar: &[f64], ma: &[f64], mean: f64) ->
         return None;
     }
     let w: Vec<f64> = difference(y, d).ok()?.iter().map(|w| w - mean).collect();
-    let working = Working::new(&w, false)?;
+    let working = Working::new(&w, false, &Cancel::default()).ok()??;
     let profile = Fitter::default().profile(&working, &Arma::new(ar, ma))?;
     Some(profile.log_likelihood() - w.len() as f64 * working.scale.ln())
+}
+
+/// Fails where a number of the estimate has left the range of floating point.
+fn finite(estimate: Estimate) -> Result<Estimate, Failure> {
+    let Estimate { mean, sigma2, log_likelihood, .. } = estimate;
+    let finite = mean.is_finite() && sigma2.is_normal() && log_likelihood.is_finite();
+    if finite { Ok(estimate) } else { Err(Failure::NotFinite("the variance of the innovations")) }
 }
 
 /// Fails where `y` has a value that is not finite, or does not move by more than rounding.
@@ -180,7 +188,9 @@ fn difference(y: &[f64], d: usize) -> Result<Vec<f64>, Failure> {
     }
     match () {
         () if !w.iter().all(|w| w.is_finite()) => Err(Failure::NotFinite("a change of the log price")),
-        () if !moves(&w, y) => Err(Failure::Diverged("the changes are constant: no innovation is left to model")),
+        () if !moves(&w, y) => {
+            Err(Failure::Diverged("the changes are constant: no innovation is left to model"))
+        }
         () => Ok(w),
     }
 }

@@ -120,7 +120,8 @@ impl Arma {
     /// The inverse of [`Arma::from_unconstrained`]; none where the process is not stationary and invertible.
     pub fn to_unconstrained(self) -> Option<Vector> {
         let negative = self.theta.map(|value| -value);
-        let (ar, ma) = (partial_autocorrelations(self.phi())?, partial_autocorrelations(&negative[..self.q])?);
+        let (ar, ma) =
+            (partial_autocorrelations(self.phi())?, partial_autocorrelations(&negative[..self.q])?);
         let mut u = Vector::default();
         for (u, r) in u.iter_mut().zip(ar[..self.p].iter().chain(&ma[..self.q])) {
             *u = r / (1.0 - r * r).sqrt();
@@ -224,8 +225,7 @@ fn partial_autocorrelations(a: &[f64]) -> Option<[f64; MAX_LAG]> {
     let mut a: [f64; MAX_LAG] = std::array::from_fn(|i| a.get(i).copied().unwrap_or(0.0));
     for k in (0..MAX_LAG).rev() {
         r[k] = a[k];
-        // Written so that a NaN fails too.
-        if !(r[k].abs() < 1.0) {
+        if r[k].is_nan() || r[k].abs() >= 1.0 {
             return None;
         }
         let previous = a;

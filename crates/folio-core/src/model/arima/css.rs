@@ -17,16 +17,20 @@ const TOLERANCE: f64 = 1e-3;
 pub(super) const MAX_STEPS: usize = 25;
 
 /// The residuals of a long autoregression of `z`, fitted by the Yule-Walker equations (Levinson's recursion).
-pub(super) fn long_residuals(z: &[f64]) -> Vec<f64> {
+pub(super) fn long_residuals(z: &[f64], cancel: &Cancel) -> Result<Vec<f64>, Cancelled> {
     let n = z.len();
     let lags = ((10.0 * (n as f64).log10()) as usize).min(n / 4).min(MAX_LONG_LAGS);
-    let gamma: Vec<f64> = (0..=lags).map(|lag| inner_product(&z[lag..], &z[..n - lag])).collect();
+    let autocovariance = |lag: usize| {
+        cancel.check()?;
+        Ok(inner_product(&z[lag..], &z[..n - lag]))
+    };
+    let gamma = (0..=lags).map(autocovariance).collect::<Result<Vec<f64>, Cancelled>>()?;
     let mut a: Vec<f64> = Vec::with_capacity(lags);
     let mut variance = gamma[0];
     for k in 0..lags {
         let ahead: f64 = a.iter().enumerate().map(|(i, a)| a * gamma[k - i]).sum();
         let r = (gamma[k + 1] - ahead) / variance;
-        if !(r.abs() < 1.0) {
+        if r.is_nan() || r.abs() >= 1.0 {
             break;
         }
         let previous = a.clone();
@@ -38,40 +42,43 @@ pub(super) fn long_residuals(z: &[f64]) -> Vec<f64> {
     }
     let mut residuals = z.to_vec();
     for (lag, a) in (1..).zip(&a) {
+        cancel.check()?;
         for (out, z) in residuals[lag..].iter_mut().zip(z) {
             *out -= a * z;
         }
     }
-    residuals
+    Ok(residuals)
 }
 
 /// The regression of z(t) on its own lags and on lags of the long autoregression's residuals (Hannan & Rissanen
 /// 1982), moved to where it is stationary and invertible.
-pub(super) fn hannan_rissanen(z: &[f64], residuals: &[f64], p: usize, q: usize) -> Arma {
+pub(super) fn hannan_rissanen(
+    z: &[f64],
+    residuals: &[f64],
+    p: usize,
+    q: usize,
+    cancel: &Cancel,
+) -> Result<Arma, Cancelled> {
     let (k, m) = (p + q, p.max(q));
     if z.len() <= m + k {
-        return Arma::default().resized(p, q);
+        return Ok(Arma::default().resized(p, q));
     }
     let count = z.len() - m;
     let column = |i: usize| match i < p {
         true => &z[m - 1 - i..][..count],
         false => &residuals[m - 1 - (i - p)..][..count],
     };
-    let (mut normal, mut right) = (Matrix::default(), Vector::default());
-    for i in 0..k {
-        right[i] = inner_product(column(i), &z[m..]);
-        for j in 0..=i {
-            normal[i][j] = inner_product(column(i), column(j));
-            normal[j][i] = normal[i][j];
-        }
+    cancel.check()?;
+    let (mut normal, right) = normal_equations(k, column, &z[m..]);
+    for (i, row) in normal.iter_mut().enumerate() {
         // The regressors are nearly collinear where the process has little memory.
-        normal[i][i] *= 1.0 + 1e-8;
+        row[i] *= 1.0 + 1e-8;
     }
     let coefficients = match cholesky(&normal, k) {
         Some(lower) => solve(&lower, &right, k),
         None => Vector::default(),
     };
-    Arma::new(&coefficients[..p], &coefficients[p..k]).pulled_inside(START_RADIUS)
+    Ok(Arma::new(&coefficients[..p], &coefficients[p..k]).pulled_inside(START_RADIUS))
 }
 
 /// The sum of a_i b_i in eight partial sums, which the processor adds in parallel.
@@ -86,6 +93,20 @@ fn inner_product(a: &[f64], b: &[f64]) -> f64 {
     }
     let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
     sums.iter().sum::<f64>() + rest
+}
+
+/// X' X and X' y for the `k` columns of X.
+#[expect(clippy::needless_range_loop, reason = "the lower triangle, mirrored")]
+fn normal_equations<'a>(k: usize, column: impl Fn(usize) -> &'a [f64], y: &[f64]) -> (Matrix, Vector) {
+    let (mut normal, mut right) = (Matrix::default(), Vector::default());
+    for i in 0..k {
+        right[i] = inner_product(column(i), y);
+        for j in 0..=i {
+            normal[i][j] = inner_product(column(i), column(j));
+            normal[j][i] = normal[i][j];
+        }
+    }
+    (normal, right)
 }
 
 /// The conditional sum of squares at `arma`, and its first and second derivatives by the coefficients.
@@ -136,8 +157,8 @@ impl ConditionalLeastSquares {
         for _ in 0..steps {
             cancel.check()?;
             let mut damped = here.normal;
-            for i in 0..p + q {
-                damped[i][i] += damping * here.normal[i][i].max(1e-12 * here.squares);
+            for (i, row) in damped.iter_mut().enumerate().take(p + q) {
+                row[i] += damping * row[i].max(1e-12 * here.squares);
             }
             let Some(lower) = cholesky(&damped, p + q) else { break };
             let step = solve(&lower, &here.gradient, p + q);
@@ -171,14 +192,8 @@ impl ConditionalLeastSquares {
             true => &self.filtered_z[first - 1 - i..end - 1 - i],
             false => &self.filtered_e[first - 1 - (i - p)..end - 1 - (i - p)],
         };
-        let (mut normal, mut gradient) = (Matrix::default(), Vector::default());
-        for i in 0..p + q {
-            gradient[i] = -inner_product(column(i), residuals);
-            for j in 0..=i {
-                normal[i][j] = inner_product(column(i), column(j));
-                normal[j][i] = normal[i][j];
-            }
-        }
+        let (normal, right) = normal_equations(p + q, column, residuals);
+        let gradient = right.map(|value| -value);
         // To the unconstrained coordinates by the chain rule.
         let jacobian = Arma::jacobian(p, q, u);
         Linearised {

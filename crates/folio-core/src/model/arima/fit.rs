@@ -1,6 +1,6 @@
 //! The fit of one order: starts, conditional least squares, then exact maximum likelihood.
 
-use super::arma::{Arma, MAX_PARAMETERS, Matrix, Vector};
+use super::arma::{Arma, Matrix, Vector};
 use super::css::{ConditionalLeastSquares, MAX_STEPS, Start, hannan_rissanen, long_residuals};
 use super::likelihood::{Likelihood, Profile};
 use super::optimize::{cholesky, inverse, minimize, scaled_identity};
@@ -16,7 +16,8 @@ const SCREENING_STEPS: usize = 2;
 /// How many of the starts then go on to a minimum of the conditional sum of squares.
 const MAX_TRIED: usize = 6;
 
-/// From how many different minima of the conditional sum of squares the exact likelihood is maximised.
+/// From how many different minima of the conditional sum of squares the exact likelihood is maximised. The misses that
+/// [`Fitter::fit`] counts are 112 with 1, 50 with 2, 15 with 3, 8 with 4 and with 5.
 const MAX_KEPT: usize = 4;
 
 /// The differenced series in the units of the fit: centred where the model has a constant, and of mean square 1, so
@@ -33,7 +34,7 @@ pub(super) struct Working {
 
 impl Working {
     /// The series `w`, differenced already; none where it is zero, constant (with `constant`) or not finite.
-    pub fn new(w: &[f64], constant: bool) -> Option<Working> {
+    pub fn new(w: &[f64], constant: bool, cancel: &Cancel) -> Result<Option<Working>, Cancelled> {
         let n = w.len() as f64;
         let shift = if constant { w.iter().map(|w| w / n).sum() } else { 0.0 };
         let mut z: Vec<f64> = w.iter().map(|w| w - shift).collect();
@@ -42,11 +43,11 @@ impl Working {
         let mean_square = z.iter().map(|z| (z / largest).powi(2)).sum::<f64>() / n;
         let scale = largest * mean_square.sqrt();
         if !(scale.is_normal() && mean_square.is_normal()) {
-            return None;
+            return Ok(None);
         }
         z.iter_mut().for_each(|z| *z /= scale);
-        let residuals = long_residuals(&z);
-        Some(Working { z, shift, scale, constant, residuals })
+        let residuals = long_residuals(&z, cancel)?;
+        Ok(Some(Working { z, shift, scale, constant, residuals }))
     }
 }
 
@@ -63,8 +64,8 @@ impl Fitter {
     ///
     /// The likelihood of an ARMA with both kinds of coefficients has many maxima on series with as little memory as
     /// prices. So many starts take a few cheap steps of conditional least squares, and the best few go on to the
-    /// exact likelihood. On 20 stocks, 21 orders and both d, one start alone misses the best known maximum by over
-    /// 0.1 in one fit of seven, this in one of seventy.
+    /// exact likelihood. Measured on 20 stocks, the 21 orders up to p + q = 5 and both d, against the best of 40
+    /// starts: the regression alone misses the best maximum by over 0.1 in 109 of 840 fits, this in 8.
     pub fn fit(
         &mut self,
         working: &Working,
@@ -75,7 +76,8 @@ impl Fitter {
     ) -> Result<Option<Estimate>, Cancelled> {
         let (p, q) = (order.p, order.q);
         let mut screened: Vec<Start> = Vec::new();
-        for start in starts(working, p, q).into_iter().chain(near.map(|arma| arma.resized(p, q))) {
+        let starts = starts(working, p, q, cancel)?;
+        for start in starts.into_iter().chain(near.map(|arma| arma.resized(p, q))) {
             screened.extend(self.css.minimize(&working.z, start, SCREENING_STEPS, cancel)?);
         }
         screened.sort_by(|a, b| a.squares.total_cmp(&b.squares));
@@ -138,27 +140,27 @@ impl Fitter {
 /// The starts of every fit of p and q: the Hannan-Rissanen regression, and models of lower order times a pair of
 /// polynomials that nearly cancel, once for either sign of a real root and for angles of a complex pair of roots. The
 /// likelihood of a series with little memory has its maxima there, narrow in the angle.
-fn starts(working: &Working, p: usize, q: usize) -> Vec<Arma> {
+fn starts(working: &Working, p: usize, q: usize, cancel: &Cancel) -> Result<Vec<Arma>, Cancelled> {
     /// The reciprocal moduli of the roots of the autoregressive and of the moving-average factor.
     const AR: f64 = 0.9;
     const MA: f64 = 0.75;
     const ANGLES: usize = 6;
-    let regression = |p, q| hannan_rissanen(&working.z, &working.residuals, p, q);
-    let mut starts = vec![regression(p, q)];
+    let regression = |p, q| hannan_rissanen(&working.z, &working.residuals, p, q, cancel);
+    let mut starts = vec![regression(p, q)?];
     if p.min(q) >= 1 {
-        let lower = regression(p - 1, q - 1);
+        let lower = regression(p - 1, q - 1)?;
         let pair = |sign: f64| Arma::new(&[sign * AR], &[-sign * MA]);
         starts.extend([-1.0, 1.0].map(|sign| lower.times(&pair(sign))));
     }
     if p.min(q) >= 2 {
-        let lower = regression(p - 2, q - 2);
+        let lower = regression(p - 2, q - 2)?;
         starts.extend((0..ANGLES).map(|i| {
             let cosine = (std::f64::consts::PI * (i as f64 + 0.5) / ANGLES as f64).cos();
             let pair = Arma::new(&[2.0 * AR * cosine, -AR * AR], &[-2.0 * MA * cosine, MA * MA]);
             lower.times(&pair)
         }));
     }
-    starts
+    Ok(starts)
 }
 
 /// Whether the conditional least squares ended neither where they ended before nor far above.
@@ -214,5 +216,3 @@ pub(super) fn aicc(log_likelihood: f64, order: Order, n: usize) -> f64 {
     let left = n as f64 - k - 1.0;
     if left > 0.0 { -2.0 * log_likelihood + 2.0 * k + 2.0 * k * (k + 1.0) / left } else { f64::INFINITY }
 }
-
-const _: () = assert!(MAX_PARAMETERS == 10, "the longest model of the search has p = q = 5");

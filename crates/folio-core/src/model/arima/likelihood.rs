@@ -18,8 +18,8 @@ const CONVERGED: f64 = 1e-12;
 pub(super) struct Factors {
     /// Row t of L: entry j multiplies the innovation at t - 1 - j.
     rows: Vec<[f64; MAX_LAG]>,
-    /// The variance of the innovation at t; it falls to 1.
-    variances: Vec<f64>,
+    /// One over the variance of the innovation at t; it rises to 1.
+    precisions: Vec<f64>,
     /// Every row after the last one.
     limit: [f64; MAX_LAG],
 }
@@ -29,7 +29,7 @@ impl Factors {
     /// the covariance is singular in floating point.
     pub fn compute(&mut self, arma: &Arma, n: usize) -> bool {
         self.rows.clear();
-        self.variances.clear();
+        self.precisions.clear();
         self.limit = std::array::from_fn(|j| arma.theta().get(j).copied().unwrap_or(0.0));
         let Some(gamma) = arma.autocovariances() else { return false };
         let covariance = Covariance::new(arma, gamma);
@@ -48,9 +48,9 @@ impl Factors {
     fn fill<const B: usize>(&mut self, arma: &Arma, n: usize, covariance: &Covariance) -> bool {
         let settle = arma.theta().len().max(1);
         let mut settled = 0;
-        // The last B rows and variances, the newest first; zeros and ones before the first row.
+        // The last B rows and precisions, the newest first; zeros and ones before the first row.
         let mut rows = [[0.0; B]; B];
-        let mut variances = [1.0; B];
+        let mut precisions = [1.0; B];
         for t in 0..n {
             if settled >= settle {
                 break;
@@ -64,7 +64,7 @@ impl Factors {
                     value -= scaled[i] * rows[j][i - j - 1];
                 }
                 scaled[j] = value;
-                row[j] = value / variances[j];
+                row[j] = value * precisions[j];
                 variance -= value * row[j];
             }
             if !(variance > 0.0 && variance.is_finite()) {
@@ -74,23 +74,24 @@ impl Factors {
                 && row.iter().zip(&self.limit).all(|(a, b)| (a - b).abs() < CONVERGED);
             // Before 2 m the covariances themselves still change.
             settled = if near && t >= 2 * arma.order() { settled + 1 } else { 0 };
+            let precision = 1.0 / variance;
             for j in (1..B).rev() {
-                (rows[j], variances[j]) = (rows[j - 1], variances[j - 1]);
+                (rows[j], precisions[j]) = (rows[j - 1], precisions[j - 1]);
             }
             if B > 0 {
-                (rows[0], variances[0]) = (row, variance);
+                (rows[0], precisions[0]) = (row, precision);
             }
             self.rows.push(std::array::from_fn(|j| if j < B { row[j] } else { 0.0 }));
-            self.variances.push(variance);
+            self.precisions.push(precision);
         }
         true
     }
 
     /// ln |D|, with ones after the last row.
     pub fn log_determinant(&self) -> f64 {
-        // One logarithm per 16 rows: the product of 16 variances neither overflows nor underflows, each being
-        // between 1 and the variance of the process.
-        self.variances.chunks(16).map(|chunk| chunk.iter().product::<f64>().ln()).sum()
+        // One logarithm per 16 rows: the product of 16 precisions neither overflows nor underflows, each being between 1
+        // and one over the variance of the process.
+        -self.precisions.chunks(16).map(|chunk| chunk.iter().product::<f64>().ln()).sum::<f64>()
     }
 
     /// Row t of L.
@@ -152,10 +153,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, x: f64, one: f64, variance: f64) {
-        self.xx += x * x / variance;
-        self.x1 += x * one / variance;
-        self.one += one * one / variance;
+    fn add(&mut self, x: f64, one: f64, precision: f64) {
+        self.xx += x * x * precision;
+        self.x1 += x * one * precision;
+        self.one += one * one * precision;
     }
 }
 
@@ -257,25 +258,29 @@ fn whiten(arma: &Arma, factors: &Factors, x: &mut [f64], constant: bool) -> Sums
 /// With `ONES`, the series of ones goes through the same filter beside the data.
 fn whiten_of<const Q: usize, const ONES: bool>(arma: &Arma, factors: &Factors, x: &mut [f64]) -> Sums {
     let mut sums = Sums::default();
-    let mut ones = [0.0; MAX_LAG];
-    let one_after_m = 1.0 - arma.phi().iter().sum::<f64>();
     let early = factors.rows.len().min(x.len());
-    for t in 0..early {
-        let row = &factors.rows[t];
-        let mut value = x[t];
-        let mut one = if t < arma.order() { 1.0 } else { one_after_m };
-        for j in 0..t.min(MAX_LAG) {
-            value -= row[j] * x[t - 1 - j];
-            one -= row[j] * ones[j];
+    let m = arma.order().min(early);
+    // The first m rows reach back to the first observation, the later ones q steps.
+    let mut ones = [1.0; MAX_LAG];
+    for t in 0..m {
+        for j in 0..t {
+            x[t] -= factors.rows[t][j] * x[t - 1 - j];
+            ones[t] -= factors.rows[t][j] * ones[t - 1 - j];
         }
-        x[t] = value;
-        ones.copy_within(..MAX_LAG - 1, 1);
-        ones[0] = one;
-        sums.add(value, one, factors.variances[t]);
+        sums.add(x[t], ones[t], factors.precisions[t]);
+    }
+    let one_after_m = 1.0 - arma.phi().iter().sum::<f64>();
+    // q is at most m, so the past is known but where the series ends before.
+    let mut past: [f64; Q] = std::array::from_fn(|j| if j < m { x[m - 1 - j] } else { 0.0 });
+    let mut past_ones: [f64; Q] = std::array::from_fn(|j| if j < m { ones[m - 1 - j] } else { 0.0 });
+    let rows = factors.rows[m..early].iter().zip(&factors.precisions[m..early]);
+    for (x, (row, &precision)) in x[m..early].iter_mut().zip(rows) {
+        let weights: [f64; Q] = std::array::from_fn(|j| row[j]);
+        *x = step(*x, &weights, &mut past);
+        let one = if ONES { step(one_after_m, &weights, &mut past_ones) } else { 0.0 };
+        sums.add(*x, one, precision);
     }
     let theta: [f64; Q] = std::array::from_fn(|j| arma.theta()[j]);
-    let mut past: [f64; Q] = std::array::from_fn(|j| if j < early { x[early - 1 - j] } else { 0.0 });
-    let mut past_ones: [f64; Q] = std::array::from_fn(|j| ones[j]);
     for x in &mut x[early..] {
         let value = step(*x, &theta, &mut past);
         *x = value;
@@ -289,7 +294,7 @@ fn whiten_of<const Q: usize, const ONES: bool>(arma: &Arma, factors: &Factors, x
     sums
 }
 
-/// One step of the converged filter: the newest innovation last, since only it has to be waited for.
+/// One step of the filter: the newest innovation last, since only it has to be waited for.
 #[inline(always)]
 fn step<const Q: usize>(x: f64, theta: &[f64; Q], past: &mut [f64; Q]) -> f64 {
     let mut value = x;

@@ -87,7 +87,7 @@ pub(super) fn minimize<E>(
     for _ in 0..MAX_ITERATIONS {
         let mut direction = product(&inverse_hessian, &gradient).map(|value| -value);
         let mut slope = dot(&gradient, &direction);
-        if !(slope < 0.0) {
+        if slope >= 0.0 || slope.is_nan() {
             // Curvature lost to rounding: start again from the steepest descent.
             inverse_hessian = scaled_identity(1.0);
             direction = gradient.map(|value| -value);
@@ -150,7 +150,8 @@ fn difference_quotient<E>(
 /// The BFGS update of the inverse Hessian (Nocedal & Wright 6.17), skipped where the curvature is not positive.
 fn update(inverse: &mut Matrix, step: &Vector, change: &Vector) {
     let curvature = dot(step, change);
-    if !(curvature > 1e-12 * (dot(step, step) * dot(change, change)).sqrt()) {
+    let least = 1e-12 * (dot(step, step) * dot(change, change)).sqrt();
+    if curvature.is_nan() || curvature <= least {
         return;
     }
     let hy = product(inverse, change);
@@ -178,12 +179,32 @@ mod tests {
 
     #[test]
     fn rosenbrock_is_minimised() {
-        let f = |x: &Vector| Ok::<_, Infallible>((1.0 - x[0]).powi(2) + 100.0 * (x[1] - x[0] * x[0]).powi(2));
+        let mut calls = 0;
+        let f = |x: &Vector| {
+            calls += 1;
+            Ok::<_, Infallible>((1.0 - x[0]).powi(2) + 100.0 * (x[1] - x[0] * x[0]).powi(2))
+        };
         let mut start = Vector::default();
         (start[0], start[1]) = (-1.2, 1.0);
         let Ok(minimum) = minimize(f, 2, start, scaled_identity(1.0), 1e-10);
         assert!(minimum.converged && minimum.value < 1e-6, "{minimum:?}");
+        assert!(calls < 150, "{calls} calls: the curvature is not learnt");
         assert!((minimum.at[0] - 1.0).abs() < 1e-3 && (minimum.at[1] - 1.0).abs() < 2e-3, "{minimum:?}");
+    }
+
+    #[test]
+    fn an_update_satisfies_the_secant_equation() {
+        let (mut step, mut change) = (Vector::default(), Vector::default());
+        step[..3].copy_from_slice(&[0.1, -0.2, 0.3]);
+        change[..3].copy_from_slice(&[0.5, -0.1, 0.4]);
+        let mut inverse = scaled_identity(0.7);
+        update(&mut inverse, &step, &change);
+        let mapped = product(&inverse, &change);
+        assert!(mapped.iter().zip(&step).all(|(a, b)| (a - b).abs() < 1e-15), "{mapped:?}");
+        // A step along which the slope falls says nothing of a minimum.
+        let before = inverse;
+        update(&mut inverse, &step, &change.map(|value| -value));
+        assert_eq!(inverse, before);
     }
 
     #[test]

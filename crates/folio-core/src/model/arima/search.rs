@@ -34,7 +34,7 @@ pub(super) fn stepwise(w: &[f64], d: usize, cancel: &Cancel) -> Result<Option<Es
     let mut search = Search {
         d,
         max_lag: MAX_LAG.min(w.len() / 3),
-        working: [Working::new(w, false), Working::new(w, true)],
+        working: [Working::new(w, false, cancel)?, Working::new(w, true, cancel)?],
         fitter: Fitter::default(),
         seen: Vec::new(),
         best: None,

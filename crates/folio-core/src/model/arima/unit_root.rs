@@ -17,8 +17,11 @@ pub(super) fn has_unit_root(y: &[f64], cancel: &Cancel) -> Result<bool, Cancelle
 fn kpss_level(y: &[f64], cancel: &Cancel) -> Result<f64, Cancelled> {
     let n = y.len() as f64;
     let lags = (3.0 * n.sqrt() / 13.0) as usize;
-    let mean = y.iter().sum::<f64>() / n;
-    let residuals: Vec<f64> = y.iter().map(|y| y - mean).collect();
+    let mean = y.iter().map(|y| y / n).sum::<f64>();
+    let mut residuals: Vec<f64> = y.iter().map(|y| y - mean).collect();
+    // The statistic has no unit; in units of the largest residual the squares neither overflow nor vanish.
+    let largest = residuals.iter().fold(0.0_f64, |largest, e| largest.max(e.abs()));
+    residuals.iter_mut().for_each(|e| *e /= largest);
     let mut partial = 0.0;
     let mut squares = 0.0;
     for e in &residuals {
@@ -33,4 +36,27 @@ fn kpss_level(y: &[f64], cancel: &Cancel) -> Result<f64, Cancelled> {
         long_run += 2.0 * weight * covariance;
     }
     Ok(if long_run > 0.0 { squares / (n * long_run) } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statistic_is_that_of_its_definition() {
+        // By hand for four observations and no lags: residuals -1, 1, -1, 1 have partial sums -1, 0, -1, 0, so the
+        // statistic is 2 / (4 * 4).
+        let statistic = kpss_level(&[1.0, 3.0, 1.0, 3.0], &Cancel::default()).unwrap();
+        assert!((statistic - 0.125).abs() < 1e-15, "{statistic}");
+    }
+
+    #[test]
+    fn a_trend_has_a_unit_root_and_a_wave_has_none_whatever_the_unit() {
+        for unit in [1e-300, 1.0, 1e300] {
+            let trend: Vec<f64> = (0..200).map(|t| unit * f64::from(t)).collect();
+            assert!(has_unit_root(&trend, &Cancel::default()).unwrap());
+            let wave: Vec<f64> = (0..200).map(|t| unit * f64::from(t).sin()).collect();
+            assert!(!has_unit_root(&wave, &Cancel::default()).unwrap());
+        }
+    }
 }

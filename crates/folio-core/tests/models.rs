@@ -4,19 +4,16 @@ mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use common::{log_prices, task};
+use common::{log_prices, normal, task};
 use folio_core::model::{Failure, MODELS, Model, Path};
 use folio_core::task::{Cancel, Seed, Task};
 use proptest::prelude::*;
-use rand_core::Rng;
 
 const HORIZON: usize = 21;
 
 /// A random walk of `count` log prices with daily volatility `sd`; the seed makes it, so that it is always the same.
 fn walk(seed: u64, count: usize, sd: f64) -> Vec<f64> {
-    let mut rng = Seed(seed).rng();
-    // The sum of 12 uniform numbers is close enough to normal.
-    let mut normal = || (0..12).map(|_| rng.next_u64() as f64 / u64::MAX as f64).sum::<f64>() - 6.0;
+    let mut normal = normal(Seed(seed));
     let mut price = 4.0;
     (0..count)
         .map(|_| {

@@ -2,8 +2,9 @@
 
 mod common;
 
-use common::{golden, log_prices, task};
+use common::{golden, log_prices, normal, task};
 use folio_core::model::by_name;
+use folio_core::task::Seed;
 
 #[test]
 fn ets_chooses_the_form_and_aicc_of_statsforecast() {
@@ -40,5 +41,27 @@ fn theta_forecasts_as_statsforecast() {
             let (ours, theirs) = (path.mean[step - 1], theirs.as_f64().unwrap());
             assert!((ours - theirs).abs() < 1e-5, "{ticker} step {step}: {ours} for {theirs}");
         }
+    }
+}
+
+/// A series whose slope wanders and is damped, made by the recursion of AAdN.
+#[test]
+fn ets_finds_a_damped_trend() {
+    let (alpha, beta, phi) = (0.6, 0.4, 0.9);
+    let mut error = normal(Seed(3));
+    let (mut level, mut slope) = (4.0, 0.0);
+    let y: Vec<f64> = (0..1500)
+        .map(|_| {
+            let e = 0.01 * error();
+            let forecast = level + phi * slope;
+            (level, slope) = (forecast + alpha * e, phi * slope + beta * e);
+            forecast + e
+        })
+        .collect();
+    let fit = by_name("ets").unwrap().fit(&y, 21, &task()).unwrap().detail();
+    assert_eq!(fit["form"], "AAdN");
+    for (name, truth) in [("alpha", alpha), ("beta", beta), ("phi", phi), ("sigma", 0.01)] {
+        let estimate = fit[name].as_f64().unwrap();
+        assert!((estimate / truth - 1.0).abs() < 0.12, "{name}: {estimate} for {truth}");
     }
 }

@@ -200,4 +200,26 @@ mod tests {
         assert!((trend.sd[3].powi(2) - 4.0 * book).abs() < 1e-12);
         assert!((trend.mean[3] - 1.4).abs() < 1e-12);
     }
+
+    /// The forecasts are those of the recursion without errors, and an error in a step moves them as the variance says.
+    #[test]
+    fn a_damped_path_is_that_of_the_recursion() {
+        let smoothing = Smoothing { alpha: 0.5, beta: 0.2, phi: 0.9 };
+        let start = State { level: 1.0, slope: 0.3 };
+        let path = smoothing.path(start, 2.0, 6);
+        let mut state = start;
+        for mean in &path.mean {
+            let forecast = state.level + smoothing.phi * state.slope;
+            assert!((mean - forecast).abs() < 1e-12);
+            state = smoothing.step(state, forecast).1;
+        }
+        // A unit error in the first step, then none: what it adds h steps later is c(h).
+        let first = start.level + smoothing.phi * start.slope;
+        let shocked = smoothing.path(smoothing.step(start, first + 1.0).1, 2.0, 5);
+        let mut variance = 1.0;
+        for (step, mean) in shocked.mean.iter().enumerate() {
+            assert!((path.sd[step].powi(2) - 4.0 * variance).abs() < 1e-12);
+            variance += (mean - path.mean[step + 1]).powi(2);
+        }
+    }
 }

@@ -1,13 +1,26 @@
 //! What regression on features needs around the regression, shared by `xgboost` and `ridge`: the targets, the split
 //! in time, and the way from predicted returns to a path.
 //!
-//! Several steps ahead are forecast directly: a regression for each of a few steps (the knots), whose target is the
-//! return from the origin to that step; between the knots the path is interpolated. A recursive forecast would feed a
-//! one-step model with its own output, from which sixty of the seventeen features' days would be made up; it costs a
-//! pass of the model a step, and errs where a direct one only knows less.
-//!
 //! Targets are in excess of the mean return, so a regression that finds nothing predicts nothing, and the path is the
-//! one of `drift`. Complexity (rounds, penalty) is chosen on the last stretch of the history, and has to beat that.
+//! one of `drift`. Complexity (rounds, penalty) is chosen on the last stretch of the history, where the mean is a
+//! candidate, and the prediction is then averaged with the mean.
+//!
+//! Several steps ahead are forecast directly: a regression for each of a few steps (the knots), whose target is the
+//! return from the origin to that step; between the knots the path is interpolated, after them it drifts.
+//! RMSE relative to `naive` at 1, 5 and 21 days, 29,000 forecasts of 20 US stocks 1994 to 2022, fitted to 1,000 days
+//! (`examples/rolling.rs`; the rows below the first by other values of the constants):
+//!
+//! | | ridge | xgboost |
+//! |---|---|---|
+//! | knots 1 and 5, averaged with the mean (as here) | 0.9983 0.9987 0.9993 | 0.9994 0.9998 0.9998 |
+//! | knots 1 and 5, unshrunk | 1.0002 1.0001 0.9992 | 0.9995 1.0019 1.0004 |
+//! | knots 1, 5 and 21, unshrunk | 1.0002 1.0001 1.0083 | 0.9995 1.0019 1.0071 |
+//! | one knot at 21, unshrunk | 0.9990 1.0009 1.0083 | 0.9998 1.0013 1.0071 |
+//! | recursive, unshrunk | 1.0002 1.0007 1.0058 | 0.9995 1.0004 1.0024 |
+//!
+//! (Unshrunk rows also had to beat the mean by 1 % of its validation error, and their trees took steps of 0.05; `drift`
+//! itself has 0.9998 0.9998 1.0000.)
+//! A recursive forecast feeds on its own output, in which no day is volatile, and costs a pass of the model a step.
 
 use std::ops::Range;
 
@@ -18,16 +31,15 @@ use super::features::{self, NAMES, Scale, WARMUP};
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::Task;
 
-/// The steps that have a regression of their own: a day, a week, a month. Beyond the last one the excess return stays
-/// as it is: what the features know of the past quarter does not reach further.
-const KNOTS: [usize; 3] = [1, 5, 21];
+/// The steps that have a regression of their own: a day and a week. Beyond the last one the excess return stays as it
+/// is: what the features know does not reach further. A month has too few returns that do not overlap.
+const KNOTS: [usize; 2] = [1, 5];
+
+/// What is kept of a predicted excess return. The average with the mean (soft voting) errs less than either.
+const SHRINKAGE: f64 = 0.5;
 
 /// The share of the rows, the latest, on which complexity is chosen.
 const VALIDATION_SHARE: f64 = 0.3;
-
-/// A regression has to lower the validation error by this share, or the mean is kept. The least of many validation
-/// errors is low by luck alone; without the bar most of the fits on daily returns are noise.
-pub(crate) const MIN_GAIN: f64 = 0.01;
 
 /// The fewest log prices: the warm-up, and a year to learn from.
 pub(crate) const MIN_OBSERVATIONS: usize = WARMUP + 1 + 252;
@@ -112,11 +124,11 @@ fn sample(y: &[f64], x: &Array2<f64>, step: usize, scale: Scale) -> Sample {
     let target: Vec<f64> = (WARMUP + 1..=y.len() - step)
         .map(|origin| (y[origin - 1 + step] - y[origin - 1] - step as f64 * scale.mean) / unit)
         .collect();
-    let rows = target.len().min(x.nrows());
+    let rows = target.len();
     let validation = (rows as f64 * VALIDATION_SHARE) as usize;
     Sample {
         x: x.slice(s![..rows, ..]).to_owned(),
-        target: target[..rows].to_vec(),
+        target,
         train: 0..rows - validation - step,
         validation: rows - validation..rows,
     }
@@ -181,16 +193,17 @@ impl Fitted for Fit {
         json!({
             "drift": self.scale.mean,
             "sigma": self.scale.sd,
+            "shrinkage": SHRINKAGE,
             "steps": self.knots.iter().map(knot).collect::<Vec<_>>(),
         })
     }
 }
 
 impl Fit {
-    /// The predicted log return from each origin to the knot, in excess of the mean.
+    /// The predicted log return from each origin to the knot, in excess of the mean and shrunk towards it.
     fn excess_returns(&self, knot: &Knot, x: &Array2<f64>) -> Result<Vec<f64>, Failure> {
         let Some(predictor) = &knot.predictor else { return Ok(vec![0.0; x.nrows()]) };
-        let unit = self.scale.sd * (knot.step as f64).sqrt();
+        let unit = SHRINKAGE * self.scale.sd * (knot.step as f64).sqrt();
         Ok(predictor.predict(x)?.into_iter().map(|value| value * unit).collect())
     }
 }
@@ -207,9 +220,9 @@ fn interpolate(knots: &[(usize, Vec<f64>)], row: usize, step: usize) -> f64 {
 }
 
 /// An object with the name of each feature and its value, the largest first, those of zero left out.
-pub(crate) fn by_feature(values: &[f64]) -> Value {
+pub(crate) fn by_feature(values: impl Iterator<Item = f64>) -> Value {
     let mut pairs: Vec<(&str, f64)> =
-        NAMES.into_iter().zip(values.iter().copied()).filter(|(_, value)| *value != 0.0).collect();
+        NAMES.into_iter().zip(values).filter(|(_, value)| *value != 0.0).collect();
     pairs.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
     Value::Array(
         pairs.into_iter().map(|(feature, value)| json!({ "feature": feature, "value": value })).collect(),
@@ -241,9 +254,9 @@ mod tests {
         for step in KNOTS {
             let sample = sample(&y, &x, step, scale);
             assert_eq!(sample.x.nrows(), sample.target.len());
-            // The last target ends at the last price.
-            let last = WARMUP + 1 + sample.target.len() - 1;
-            assert_eq!(last + step, y.len().max(last + step));
+            // The first row is the origin WARMUP + 1; the last target ends at the last price.
+            let last = WARMUP + sample.target.len();
+            assert_eq!(last + step, y.len());
             let unit = scale.sd * (step as f64).sqrt();
             let expected = (y[last - 1 + step] - y[last - 1] - step as f64 * scale.mean) / unit;
             assert_eq!(*sample.target.last().unwrap(), expected);

@@ -2,7 +2,8 @@
 //!
 //! Daily returns are nearly all noise, so everything is set against learning it: shallow trees, small steps, many rows
 //! a leaf, half of the rows and features a tree, the number of rounds stopped by a later stretch of the history, and
-//! no tree at all where that stretch is not predicted better than by the mean.
+//! no tree at all where that stretch is not predicted better than by the mean. Depths of 1 to 3, steps of 0.03 to 0.1
+//! and leaves of 20 to 50 rows differ by less than 0.0004 in the relative RMSE of `tabular`'s table.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use xgb::parameters::BoosterParameters;
 use xgb::{Booster, DMatrix, XGBError};
 
 use super::features::NAMES;
-use super::tabular::{self, MIN_GAIN, Predictor, Regression, Sample, by_feature, mean_squared_error};
+use super::tabular::{self, Predictor, Regression, Sample, by_feature, mean_squared_error};
 use super::{Failure, Fitted, Model};
 use crate::task::{Seed, Task};
 
@@ -20,7 +21,7 @@ use crate::task::{Seed, Task};
 #[derive(Debug, Clone, Copy)]
 pub struct XgBoost;
 
-/// The most boosting rounds. With steps of 0.05 the best number on daily returns is nearly always under 40.
+/// The most boosting rounds.
 const MAX_ROUNDS: usize = 60;
 /// The search ends when so many rounds have not lowered the validation error.
 const PATIENCE: usize = 12;
@@ -35,9 +36,9 @@ const PARAMETERS: [(&str, &str); 15] = [
     ("tree_method", "hist"),
     ("max_bin", "32"),
     ("max_depth", "2"),
-    ("eta", "0.05"),
+    ("eta", "0.03"),
     ("lambda", "10"),
-    ("min_child_weight", "20"),
+    ("min_child_weight", "30"),
     ("subsample", "0.5"),
     ("colsample_bytree", "0.5"),
     ("colsample_bylevel", "1"),
@@ -85,22 +86,15 @@ fn best_rounds(sample: &Sample, task: &Task) -> Result<usize, Failure> {
     let validation = matrix(sample.rows(&sample.validation))?;
     let target = &sample.target[sample.validation.clone()];
     let mut booster = booster(&[&train, &validation], task.seed)?;
-    let (mut best, mut least) = (0, sample.error_of_mean() * (1.0 - MIN_GAIN));
-    let mut least_of_all = f64::INFINITY;
-    let mut since = 0;
+    let (mut best, mut least) = (0, sample.error_of_mean());
     for round in 0..MAX_ROUNDS {
         task.cancel.check()?;
         booster.update(&train, round as i32)?;
         let predictions = booster.predict(&validation)?;
         let error = mean_squared_error(target, |row| f64::from(predictions[row]));
-        since += 1;
-        if error < least_of_all {
-            (least_of_all, since) = (error, 0);
-        }
         if error < least {
             (best, least) = (round + 1, error);
-        }
-        if since >= PATIENCE {
+        } else if round + 1 - best >= PATIENCE {
             break;
         }
     }
@@ -174,6 +168,84 @@ impl Predictor for Fit {
     }
 
     fn detail(&self) -> Value {
-        json!({ "rounds": self.rounds, "gain": by_feature(&self.gain) })
+        json!({ "rounds": self.rounds, "gain": by_feature(self.gain.iter().copied()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden() -> Value {
+        serde_json::from_str(include_str!("../../tests/golden/xgboost.json")).unwrap()
+    }
+
+    fn numbers(value: &Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    }
+
+    fn train(golden: &Value) -> (Booster, DMatrix) {
+        let (x, y) = (numbers(&golden["x"]), numbers(&golden["y"]));
+        let x = ArrayView2::from_shape((y.len(), x.len() / y.len()), &x).unwrap();
+        let data = labelled(x, &y).unwrap();
+        let seed = golden["parameters"]["seed"].as_u64().unwrap();
+        let mut booster = booster(&[&data], Seed(seed << 33)).unwrap();
+        for round in 0..golden["rounds"].as_i64().unwrap() {
+            booster.update(&data, round as i32).unwrap();
+        }
+        (booster, data)
+    }
+
+    /// `bench/golden/xgboost_.py` makes the numbers with the Python package.
+    #[test]
+    fn predicts_and_explains_as_the_python_package() {
+        let golden = golden();
+        for (name, value) in PARAMETERS {
+            assert_eq!(golden["parameters"][name], value, "make the golden file anew");
+        }
+        let (booster, data) = train(&golden);
+        let predictions = booster.predict(&data).unwrap();
+        for (ours, theirs) in predictions.iter().zip(numbers(&golden["predictions"])) {
+            assert!((f64::from(*ours) - theirs).abs() < 1e-6, "{ours} for {theirs}");
+        }
+        let total_gain = numbers(&golden["total_gain"]);
+        let sum: f64 = total_gain.iter().sum();
+        for (ours, theirs) in gain(&booster).unwrap().iter().zip(&total_gain) {
+            assert!((ours - theirs / sum).abs() < 1e-5, "{ours} for {}", theirs / sum);
+        }
+    }
+
+    #[test]
+    fn two_boosters_in_turn_draw_as_each_alone() {
+        let golden = golden();
+        let (x, y) = (numbers(&golden["x"]), numbers(&golden["y"]));
+        let data = labelled(ArrayView2::from_shape((300, 8), &x).unwrap(), &y).unwrap();
+        let train = |seeds: &[u64]| -> Vec<Vec<f32>> {
+            let mut boosters: Vec<Booster> =
+                seeds.iter().map(|seed| booster(&[&data], Seed(seed << 33)).unwrap()).collect();
+            for round in 0..10 {
+                boosters.iter_mut().for_each(|booster| booster.update(&data, round).unwrap());
+            }
+            boosters.iter().map(|booster| booster.predict(&data).unwrap()).collect()
+        };
+        let together = train(&[1, 2]);
+        assert_eq!(together[0], train(&[1])[0]);
+        assert_eq!(together[1], train(&[2])[0]);
+        assert_ne!(together[0], together[1], "the seed decides the draws");
+    }
+
+    /// Where there is something to learn it is learned, and where there is nothing no tree is grown.
+    #[test]
+    fn finds_a_signal_and_refuses_noise() {
+        let golden = golden();
+        let task = Task { cancel: crate::task::Cancel::default(), seed: Seed(5) };
+        let (x, y) = (numbers(&golden["x"]), numbers(&golden["y"]));
+        let x = Array2::from_shape_vec((300, 8), x).unwrap();
+        let mut sample = Sample { x, target: y, train: 0..200, validation: 201..300 };
+        assert!(best_rounds(&sample, &task).unwrap() > 10);
+        // Trees learn from the first rows what is the reverse in the later ones.
+        sample.target[201..].iter_mut().for_each(|value| *value = -*value);
+        assert_eq!(best_rounds(&sample, &task).unwrap(), 0);
+        assert!(Regression::fit(&XgBoost, &sample, &task).unwrap().is_none());
     }
 }

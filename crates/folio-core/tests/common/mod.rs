@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use folio_core::task::{Cancel, Seed, Task};
+use rand_core::Rng;
 
 /// A task that nobody cancels.
 pub fn task() -> Task {
@@ -25,6 +26,12 @@ pub fn log_prices() -> Vec<(String, Vec<f64>)> {
         }
     }
     series
+}
+
+/// Draws from a nearly normal distribution of unit variance (the sum of twelve uniform numbers), always the same.
+pub fn normal(seed: Seed) -> impl FnMut() -> f64 {
+    let mut rng = seed.rng();
+    move || (0..12).map(|_| rng.next_u64() as f64 / u64::MAX as f64).sum::<f64>() - 6.0
 }
 
 fn read(name: &str) -> String {

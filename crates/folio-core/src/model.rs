@@ -125,4 +125,5 @@ macro_rules! models {
 models! {
     naive::Naive,
     drift::Drift,
+    lstm::Lstm,
 }

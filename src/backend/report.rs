@@ -136,11 +136,11 @@ impl From<Error> for Report {
             Error::UnknownName { name, valid, .. } => (
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("Given: \"{name}\"."),
-                format!("Valid: {}.", valid.join(", ")),
+                if valid.is_empty() { "None is known here.".to_owned() } else { format!("Valid: {}.", valid.join(", ")) },
             ),
             Error::InvalidView { view, reason } => (
                 SqlState::INVALID_PARAMETER_VALUE,
-                format!("View: {view}. {reason}."),
+                format!("In {view}: {reason}."),
                 "Write a view as 'AAPL = 10%' or 'MSFT - GE = 5%', or as {\"view\": \"AAPL = 10%\", \"confidence\": 0.6}."
                     .to_owned(),
             ),

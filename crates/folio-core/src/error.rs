@@ -36,7 +36,7 @@ pub enum Error {
         valid: Vec<String>,
     },
     /// A view that cannot be read as one.
-    #[error("cannot read the view \"{view}\": {reason}")]
+    #[error("invalid view \"{view}\"")]
     InvalidView {
         /// The view as given.
         view: String,
@@ -54,7 +54,7 @@ pub enum Error {
         total: usize,
     },
     /// Fewer observations than the computation needs.
-    #[error("history too short: {need} observations needed")]
+    #[error("history too short")]
     TooShort {
         /// How many are needed.
         need: usize,

@@ -141,8 +141,9 @@ models! {
     naive::Naive,
     drift::Drift,
     theta::Theta,
+    arima::Arima,
     ets::Ets,
     xgboost::XgBoost,
+    lstm::Lstm,
     ridge::Ridge,
-    arima::Arima,
 }

@@ -75,7 +75,7 @@ SELECT * FROM error_of($$SELECT * FROM black_litterman(risk_aversion => -1)$$);
 SELECT * FROM error_of($$SELECT * FROM black_litterman(constraints => '{"max_weigth": 0.2}')$$);
 SELECT * FROM error_of($$SELECT * FROM black_litterman(constraints => '{"max_weight": 0.2}')$$);
 SELECT * FROM error_of($$SELECT * FROM black_litterman(constraints => '{"group_max": {"sector:Energy": 0.2}}')$$);
-SELECT * FROM error_of($$SELECT * FROM black_litterman(risk_free_rate => 0.9)$$);
+SELECT * FROM error_of($$SELECT * FROM black_litterman(prior => '{"A": 0.01, "BB": 0.01, "CCC": 0.01}', risk_free_rate => 0.02)$$);
 SELECT * FROM error_of($$SELECT * FROM black_litterman('{A,NONE}')$$);
 SELECT * FROM error_of($$SELECT * FROM black_litterman(as_of => '2024-01-02')$$);
 SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,2},{2,1}}', '{0,0}', '{{1,0}}', '{0.1}', '{0.1}', 0.05)$$);

@@ -9,6 +9,7 @@ use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::linalg::{self, Cholesky};
+use super::covariance;
 use super::market::{RiskAversion, Tau};
 use super::views::{ResolvedViews, Uncertainty};
 use crate::task::Cancel;
@@ -46,8 +47,8 @@ pub struct Posterior {
 /// for views that hold with certainty. Without views the posterior is the prior with Sigma (1 + tau).
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] where shapes disagree or a number is not finite, [`Error::InvalidView`] where certain
-/// views contradict or repeat each other, or are on something without variance; [`Error::Cancelled`].
+/// [`Error::InvalidArgument`] where shapes disagree or a number is not finite, [`Error::NotPositiveSemidefinite`] for a
+/// covariance or omega with an eigenvalue under zero by more than rounding, [`Error::InvalidView`] where certain views contradict or repeat each other, or are on something without variance; [`Error::Cancelled`].
 pub fn bl_posterior(
     covariance: ArrayView2<'_, f64>,
     prior: ArrayView1<'_, f64>,
@@ -58,6 +59,8 @@ pub fn bl_posterior(
     cancel: &Cancel,
 ) -> Result<Posterior> {
     check_shapes(covariance, prior, p, q, omega)?;
+    covariance::check_positive_semidefinite(covariance, cancel)?;
+    covariance::check_positive_semidefinite(omega, cancel)?;
     posterior(covariance, prior, p, q, omega, tau, cancel)?.map_err(|clash| Error::InvalidView {
         view: clash.views.iter().map(|view| format!("view {}", view + 1)).collect::<Vec<_>>().join(", "),
         reason: clash.reason.to_owned(),

@@ -186,17 +186,7 @@ impl Covariance {
     pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
         check_symmetric(matrix.view(), universe.len())?;
         let matrix = (&matrix + &matrix.t()) / 2.0;
-        let mean_variance = matrix.diag().sum() / universe.len() as f64;
-        let mut shifted = linalg::to_faer(matrix.view());
-        for i in 0..universe.len() {
-            shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
-        }
-        if Cholesky::new(shifted, cancel)?.is_none() {
-            let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
-            if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
-                return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
-            }
-        }
+        check_positive_semidefinite(matrix.view(), cancel)?;
         Ok(Covariance { universe, matrix, shrinkage: None })
     }
 
@@ -224,6 +214,25 @@ impl Covariance {
     pub fn volatility(&self) -> Array1<f64> {
         self.matrix.diag().mapv(|variance| variance.max(0.0).sqrt())
     }
+}
+
+/// Checks the eigenvalues of a symmetric matrix; a Cholesky factorisation is tried first, being ten times as fast.
+///
+/// # Errors
+/// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding.
+pub(crate) fn check_positive_semidefinite(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<()> {
+    let mean_variance = matrix.diag().sum() / matrix.nrows().max(1) as f64;
+    let mut shifted = linalg::to_faer(matrix);
+    for i in 0..matrix.nrows() {
+        shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
+    }
+    if Cholesky::new(shifted, cancel)?.is_none() {
+        let smallest_eigenvalue = linalg::eigen(matrix)?.0[0];
+        if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
+            return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
+        }
+    }
+    Ok(())
 }
 
 fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {

@@ -29,7 +29,9 @@ pub fn matrix(argument: &str, array: Array<'_, f64>, columns: usize) -> Result<A
     let wrong = || wrong_shape(argument, &shape, &format!("two dimensions, each row with {columns} numbers"));
     match shape[..] {
         [] => Ok(Array2::zeros((0, columns))),
-        [rows, found] if found == columns => Array2::from_shape_vec((rows, found), values).map_err(|_| wrong()),
+        [rows, found] if found == columns => {
+            Array2::from_shape_vec((rows, found), values).map_err(|_| wrong())
+        }
         _ => Err(wrong()),
     }
 }
@@ -41,7 +43,9 @@ pub fn matrix_or_diagonal(argument: &str, array: Array<'_, f64>) -> Result<Array
     match shape[..] {
         [] => Ok(Array2::zeros((0, 0))),
         [_] => Ok(Array2::from_diag(&Array1::from(values))),
-        [rows, columns] if rows == columns => Array2::from_shape_vec((rows, columns), values).map_err(|_| wrong()),
+        [rows, columns] if rows == columns => {
+            Array2::from_shape_vec((rows, columns), values).map_err(|_| wrong())
+        }
         _ => Err(wrong()),
     }
 }
@@ -117,7 +121,8 @@ unsafe impl BoxRet for MatrixDatum {
 unsafe impl SqlTranslatable for MatrixDatum {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(MatrixDatum);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("float8[]"));
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> =
+        Ok(SqlMappingRef::literal("float8[]"));
     const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("float8[]")));
 }

@@ -54,8 +54,10 @@ fn black_litterman(
     ),
 > {
     let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
-    let inputs = Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
-    let allocation = inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let allocation =
+        inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
     TableIterator::new(or_raise(allocation).holdings.into_iter().map(|holding| {
         (
             holding.ticker,
@@ -102,8 +104,10 @@ fn view_report(
     ),
 > {
     let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
-    let inputs = Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
-    let allocation = inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let allocation =
+        inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
     let Allocation { views, holdings, .. } = or_raise(allocation);
     TableIterator::new(views.into_iter().map(move |view| {
         let tickers = holdings.iter().map(|holding| holding.ticker.clone());
@@ -194,10 +198,20 @@ impl Inputs {
             omega: Omega::PerView,
             market_caps: self.market_caps.map(|JsonB(caps)| MarketCaps::from_json(&caps)).transpose()?,
             prior: self.prior.map(|prior| Prior::parse(&prior)).transpose()?,
-            risk_aversion: self.risk_aversion.map(RiskAversion::new).transpose()?.unwrap_or(default.risk_aversion),
+            risk_aversion: self
+                .risk_aversion
+                .map(RiskAversion::new)
+                .transpose()?
+                .unwrap_or(default.risk_aversion),
             tau: self.tau.map(Tau::new).transpose()?.unwrap_or(default.tau),
-            risk_free_rate: self.risk_free_rate.map(RiskFreeRate::new).transpose()?.unwrap_or(default.risk_free_rate),
-            covariance: self.covariance.map_or(Ok(default.covariance), |name| CovarianceMethod::parse(&name))?,
+            risk_free_rate: self
+                .risk_free_rate
+                .map(RiskFreeRate::new)
+                .transpose()?
+                .unwrap_or(default.risk_free_rate),
+            covariance: self
+                .covariance
+                .map_or(Ok(default.covariance), |name| CovarianceMethod::parse(&name))?,
             objective: self.objective.map_or(Ok(default.objective), |name| Objective::parse(&name))?,
             constraints: self
                 .constraints

@@ -88,9 +88,7 @@ fn pg_terminate_backend_ends_the_session_and_no_other() {
 fn a_call_takes_its_threads_and_gives_them_back() {
     let database = Database::with_prices();
     let mut session = database.session();
-    session
-        .batch_execute("SET folio.threads_per_call = 2; SET folio.pool_idle_timeout = '100ms'")
-        .expect("SET");
+    session.batch_execute("SET folio.threads_per_call = 2").expect("SET");
     let pid = backend(&mut session);
     let call = thread::spawn(move || {
         session.query_one(LONG_CALL, &[]).expect("forecast_ensemble");

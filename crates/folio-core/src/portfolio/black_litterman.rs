@@ -8,8 +8,8 @@
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-use super::linalg::{self, Cholesky};
 use super::covariance;
+use super::linalg::{self, Cholesky};
 use super::market::{RiskAversion, Tau};
 use super::views::{ResolvedViews, Uncertainty};
 use crate::task::Cancel;

@@ -31,7 +31,7 @@ use crate::task::Task;
 /// nor did a second layer.
 const SHAPE: Shape = Shape { layers: 1, hidden: 12 };
 
-/// Networks, and blocks of the history of which each leaves out one. 6 or 8 did not make it better.
+/// Networks, and blocks of the history of which each leaves out one. 6 did not make it better.
 const MEMBERS: usize = 4;
 
 /// Inputs before an origin that a forecast starts from, in judging, calibrating and serving alike: the networks start
@@ -44,8 +44,9 @@ const MIN_OBSERVATIONS: usize = 201;
 /// Inputs are kept within so many standard deviations: beyond, a network would be extrapolating.
 const INPUT_LIMIT: f64 = 6.0;
 
-/// Returns are taken for errors in the data where they are further from the median than so many standard deviations, as
-/// the median absolute deviation estimates them. A crash is within; a split that was not adjusted for is beyond.
+/// Returns further from the median than so many standard deviations, as the median absolute deviation estimates them,
+/// are pulled in to there. A market's crash is within; a split that the prices were not adjusted for is beyond, and left
+/// as it is it would make the standard deviation of 1,000 days several times too large.
 const OUTLIER: f64 = 20.0;
 
 /// Daily returns that vary less than this are rounding.

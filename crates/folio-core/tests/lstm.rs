@@ -81,9 +81,9 @@ fn squared_errors(fitted: &dyn Fitted, y: &[f64], from: usize, step: usize) -> (
 fn held_out_error_is_at_or_under_keras() {
     const SEEDS: u64 = 5;
     let golden = Golden::read();
-    // What ours may be at most, as a share of Keras's, over the three draws of a kind, whose errors are added up. Keras's
-    // median after its last epoch is what it is held to; the figures beside are what was measured.
-    for (kind, bound) in [("ar2", 1.0), ("sine", 1.0), ("threshold", 1.0)] {
+    // Ours is held to Keras's median after its last epoch, over the three draws of a kind together. Measured: 0.995 of it
+    // on "ar2", 0.952 on "sine", 0.967 on "threshold".
+    for kind in ["ar2", "sine", "threshold"] {
         let (mut ours, mut keras) = (0.0, 0.0);
         for series in golden.series.iter().filter(|series| series.kind == kind) {
             let y = log_prices(&series.x);
@@ -98,7 +98,7 @@ fn held_out_error_is_at_or_under_keras() {
             ours += median;
             keras += series.keras_last;
         }
-        assert!(ours <= bound * keras, "{kind}: {:.4} of Keras's error", ours / keras);
+        assert!(keras > 0.0 && ours <= keras, "{kind}: {:.4} of Keras's error", ours / keras);
     }
 }
 

@@ -1,24 +1,18 @@
 //! The arithmetic of the network: eight rows of a batch at once, in f32 to compute and in f64 to check the gradient.
 //!
-//! There are two implementations of [`Vector`]: [`Portable`] lets the compiler do what it can, [`Avx2`] names the
-//! instructions, because left to itself the compiler puts neighbouring gates instead of rows into a register and
-//! shuffles (measured: 0.26 s a fit instead of 0.07). Multiplications and additions are never fused, so that both, and
-//! with them all machines, give the same bits; that costs about a tenth of the speed.
+//! There are two implementations of [`Vector`]: [`Portable`] lets the compiler do what it can, `Avx2` names the
+//! instructions, because left to itself the compiler, even where it is allowed them, puts neighbouring gates instead of
+//! rows into a register and shuffles, which took nearly four times as long. Multiplications and additions are never
+//! fused, so that both, and with them all machines, give the same bits; that costs about a tenth of the speed.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::ops::{Add, Div, Mul, Sub};
 
 /// Rows that are computed together: one 256-bit register of f32.
 pub(super) const LANES: usize = 8;
 
 /// A floating point number with the one transcendental function that an LSTM needs.
 pub(super) trait Real:
-    Copy
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + Neg<Output = Self>
-    + 'static
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + 'static
 {
     const ZERO: Self;
     const ONE: Self;

@@ -97,7 +97,15 @@ fn hierarchical_risk_parity_in_all_its_variants() {
             "distance": if parts[1] == "corr_dist" { "correlation" } else { "euclidean" },
             "leaf_order": if parts[2] == "natural_order" { "natural" } else { "optimal" },
         });
-        assert_close(&sample("hrp", options).unwrap(), &by_ticker(expected), 1e-13, name);
+        let weights = sample("hrp", options).unwrap();
+        if parts[2] == "natural_order" {
+            assert_close(&weights, &by_ticker(expected), 1e-13, name);
+        } else {
+            // These are SciPy's, whose order is not the best one: hierarchical.rs says more. Ours is compared with
+            // all flips of the tree there; here it only has to differ from the natural one.
+            assert!((weights.sum() - 1.0).abs() < 1e-14 && weights.iter().all(|w| *w > 0.0));
+            assert!(worst(&weights, &by_ticker(expected)) > 1e-3, "{name}: SciPy repaired its order?");
+        }
     }
     assert!(matches!(sample("hrp", json!({ "linkage": "centroid" })), Err(Error::UnknownName { .. })));
 }

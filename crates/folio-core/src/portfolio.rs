@@ -1,14 +1,24 @@
 //! Portfolio construction: covariance, views, Black-Litterman, optimisation.
+//!
+//! [`request`] has the whole calls. Beneath it every step stands alone: [`covariance`] estimates, [`market`] has the
+//! prior, [`views`] reads what somebody expects, [`black_litterman`] joins the two, [`constraint`] and [`optimize`]
+//! make weights of it, [`allocation`] whole shares.
 
+pub mod allocation;
 pub mod black_litterman;
 mod cone;
 pub mod constraint;
 pub mod covariance;
 mod feasibility;
+pub mod frontier;
+pub mod hierarchical;
 mod linalg;
 pub mod market;
 pub mod optimize;
 mod quadratic;
 pub mod request;
+pub mod risk_parity;
+mod tail_risk;
+mod turnover;
 pub mod universe;
 pub mod views;

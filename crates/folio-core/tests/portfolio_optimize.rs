@@ -45,7 +45,13 @@ fn solve(
     objective: Objective,
     constraints: &Value,
 ) -> folio_core::Result<Array1<f64>> {
-    let market = Market { covariance, returns, risk_aversion: RiskAversion::default(), risk_free_rate: 0.0 };
+    let market = Market {
+        covariance,
+        returns,
+        risk_aversion: RiskAversion::default(),
+        risk_free_rate: 0.0,
+        history: None,
+    };
     optimize(&market, objective, &Constraints::from_json(constraints)?, &Cancel::default())
 }
 

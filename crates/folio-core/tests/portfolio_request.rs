@@ -402,10 +402,13 @@ fn any_request() -> impl Strategy<Value = (Request, f64, f64)> {
     (views, 0..5_usize, -0.2..0.04_f64, 0.06..0.5_f64, 0.0..0.3_f64, 0.19..0.4_f64).prop_map(
         |(views, objective, low, high, l2, sigma)| {
             let low = low.clamp(-0.15, 0.0);
-            let constraints = json!({
-                "min_weight": low, "max_weight": high, "l2_penalty": if l2 > 0.15 { l2 } else { 0.0 },
-                "target_volatility": sigma, "target_return": 0.05,
-            });
+            let mut constraints =
+                json!({ "min_weight": low, "max_weight": high, "l2_penalty": if l2 > 0.15 { l2 } else { 0.0 } });
+            match Objective::ALL[objective].1 {
+                Objective::EfficientRisk => constraints["target_volatility"] = json!(sigma),
+                Objective::EfficientReturn => constraints["target_return"] = json!(0.05),
+                _ => {}
+            }
             let request = Request {
                 objective: Objective::ALL[objective].1,
                 constraints: Constraints::from_json(&constraints).unwrap(),
@@ -471,7 +474,9 @@ proptest! {
             Objective::EfficientReturn => Objective::MinVolatility,
             other => other,
         };
-        let request = Request { objective, ..request };
+        let mut request = Request { objective, ..request };
+        let bounds = json!({ "min_weight": low, "max_weight": high, "l2_penalty": request.constraints.l2_penalty });
+        request.constraints = Constraints::from_json(&bounds).unwrap();
         let Ok(allocation) = run(&request) else { return Ok(()) };
         let (best, mean) = (column(&allocation, |h| h.weight), column(&allocation, |h| h.posterior_return));
         // A small step towards any feasible portfolio does not improve the objective.

@@ -1,10 +1,11 @@
 //! What a portfolio must keep to: bounds, groups, the budget; read from JSON and turned into a polytope.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::Array2;
 use serde_json::Value;
 
+use super::hierarchical::{Distance, HierarchicalOptions, LeafOrder, Linkage};
 use super::universe::{self, Universe};
 use crate::{Error, Result};
 
@@ -109,6 +110,16 @@ impl PerTicker {
         universe::finite(argument, "", value).map(PerTicker::All)
     }
 
+    /// Fails for a number that is not valid.
+    fn require(&self, argument: &'static str, valid: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
+        match self {
+            PerTicker::All(value) => universe::within(argument, *value, valid, expected).map(drop),
+            PerTicker::Each(values) => values
+                .values()
+                .try_for_each(|value| universe::within(argument, *value, &valid, expected).map(drop)),
+        }
+    }
+
     /// One number for each ticker of the universe.
     pub(crate) fn join(&self, universe: &Universe, default: f64) -> Result<Vec<f64>> {
         match self {
@@ -143,11 +154,25 @@ pub struct Constraints {
     pub target_return: Option<f64>,
     /// The volatility a year that `efficient_risk` allows.
     pub target_volatility: Option<f64>,
+    /// The share of each ticker in the risk, for `risk_parity`; only the proportions matter.
+    pub risk_budgets: Option<PerTicker>,
+    /// The options of `hrp`.
+    pub hierarchical: HierarchicalOptions,
+    /// The confidence of `min_cvar` and `min_cdar`; without it 0.95.
+    pub confidence: Option<f64>,
+    /// The weights held now; those that are not named are 0.
+    pub current_weights: Option<BTreeMap<String, f64>>,
+    /// The most that all weights together may change from the current ones, the sum of |w - w0|.
+    pub max_turnover: Option<f64>,
+    /// What a change of a weight costs, as a share of the money traded; it is taken off the expected return.
+    pub transaction_cost: Option<PerTicker>,
+    /// The keys that were given, so that none is ignored in silence.
+    pub(crate) given: BTreeSet<&'static str>,
 }
 
 impl Constraints {
     /// The keys in SQL.
-    pub const KEYS: [&'static str; 9] = [
+    pub const KEYS: [&'static str; 17] = [
         "min_weight",
         "max_weight",
         "groups",
@@ -157,6 +182,14 @@ impl Constraints {
         "l2_penalty",
         "target_return",
         "target_volatility",
+        "risk_budgets",
+        "linkage",
+        "distance",
+        "leaf_order",
+        "confidence",
+        "current_weights",
+        "max_turnover",
+        "transaction_cost",
     ];
 
     /// Reads `{"max_weight": 0.2, "group_max": {"sector:Tech": 0.3}, "groups": {...}}`. `min_weight` and `max_weight`
@@ -175,36 +208,81 @@ impl Constraints {
             expected: "an object, like {\"max_weight\": 0.2}".to_owned(),
         })?;
         for (key, value) in object {
-            match key.as_str() {
-                "min_weight" => constraints.min_weight = Some(PerTicker::from_json("min_weight", value)?),
-                "max_weight" => constraints.max_weight = Some(PerTicker::from_json("max_weight", value)?),
-                "groups" => constraints.groups = Groups::from_json(value)?,
-                "group_min" => constraints.group_min = universe::numbers("group_min", value)?,
-                "group_max" => constraints.group_max = universe::numbers("group_max", value)?,
-                "market_neutral" => constraints.market_neutral = boolean("market_neutral", value)?,
-                "l2_penalty" => {
-                    let gamma = universe::finite("l2_penalty", "", value)?;
-                    constraints.l2_penalty =
-                        universe::within("l2_penalty", gamma, |gamma| gamma >= 0.0, "0 or over")?;
-                }
-                "target_return" => {
-                    constraints.target_return = Some(universe::finite("target_return", "", value)?);
-                }
-                "target_volatility" => {
-                    let target = universe::finite("target_volatility", "", value)?;
-                    constraints.target_volatility =
-                        Some(universe::within("target_volatility", target, |target| target > 0.0, "over 0")?);
-                }
-                _ => {
-                    return Err(Error::UnknownName {
-                        kind: "constraint",
-                        name: key.clone(),
-                        valid: Constraints::KEYS.map(str::to_owned).to_vec(),
-                    });
-                }
-            }
+            let known = Constraints::KEYS.iter().find(|known| *known == key);
+            let &key = known.ok_or_else(|| Error::UnknownName {
+                kind: "constraint",
+                name: key.clone(),
+                valid: Constraints::KEYS.map(str::to_owned).to_vec(),
+            })?;
+            constraints.given.insert(key);
+            constraints.set(key, value)?;
+        }
+        if constraints.current_weights.is_none()
+            && let Some(key) =
+                ["max_turnover", "transaction_cost"].iter().find(|key| constraints.given.contains(*key))
+        {
+            return Err(Error::InvalidArgument {
+                argument: key,
+                value: "no current_weights".to_owned(),
+                expected: "current_weights beside it, {} where nothing is held yet".to_owned(),
+            });
         }
         Ok(constraints)
+    }
+
+    fn set(&mut self, key: &'static str, value: &Value) -> Result<()> {
+        let number = |valid: fn(f64) -> bool, expected: &str| {
+            universe::within(key, universe::finite(key, "", value)?, valid, expected)
+        };
+        match key {
+            "min_weight" => self.min_weight = Some(PerTicker::from_json(key, value)?),
+            "max_weight" => self.max_weight = Some(PerTicker::from_json(key, value)?),
+            "groups" => self.groups = Groups::from_json(value)?,
+            "group_min" => self.group_min = universe::numbers(key, value)?,
+            "group_max" => self.group_max = universe::numbers(key, value)?,
+            "market_neutral" => self.market_neutral = boolean(key, value)?,
+            "l2_penalty" => self.l2_penalty = number(|gamma| gamma >= 0.0, "0 or over")?,
+            "target_return" => self.target_return = Some(number(|_| true, "a return")?),
+            "target_volatility" => self.target_volatility = Some(number(|target| target > 0.0, "over 0")?),
+            "risk_budgets" => {
+                let budgets = PerTicker::from_json(key, value)?;
+                budgets.require(key, |budget| budget > 0.0, "over 0")?;
+                self.risk_budgets = Some(budgets);
+            }
+            "linkage" => self.hierarchical.linkage = Linkage::parse(name(key, value)?)?,
+            "distance" => self.hierarchical.distance = Distance::parse(name(key, value)?)?,
+            "leaf_order" => self.hierarchical.leaf_order = LeafOrder::parse(name(key, value)?)?,
+            "confidence" => {
+                self.confidence = Some(number(|c| c > 0.0 && c < 1.0, "over 0 and under 1; 95 % is 0.95")?);
+            }
+            "current_weights" => self.current_weights = Some(universe::numbers(key, value)?),
+            "max_turnover" => self.max_turnover = Some(number(|turnover| turnover >= 0.0, "0 or over")?),
+            "transaction_cost" => {
+                let costs = PerTicker::from_json(key, value)?;
+                costs.require(
+                    key,
+                    |cost| (0.0..1.0).contains(&cost),
+                    "0 or over and under 1; 10 basis points are 0.001",
+                )?;
+                self.transaction_cost = Some(costs);
+            }
+            other => {
+                return Err(Error::Internal { message: format!("the constraint {other} is not read") });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails where a key was given that an objective does not look at.
+    pub(crate) fn require_only(&self, objective: &str, used: &[&str]) -> Result<()> {
+        match self.given.iter().find(|key| !used.contains(*key)) {
+            None => Ok(()),
+            Some(&argument) => Err(Error::InvalidArgument {
+                argument,
+                value: format!("given with the objective {objective}"),
+                expected: format!("only what {objective} looks at: {}", used.join(", ")),
+            }),
+        }
     }
 
     /// The set of weights that keep to the constraints.
@@ -257,6 +335,14 @@ impl Constraints {
         }
         Ok(Polytope { lower, upper, rows })
     }
+}
+
+fn name<'a>(argument: &'static str, value: &'a Value) -> Result<&'a str> {
+    value.as_str().ok_or_else(|| Error::InvalidArgument {
+        argument,
+        value: value.to_string(),
+        expected: "a name".to_owned(),
+    })
 }
 
 fn boolean(argument: &'static str, value: &Value) -> Result<bool> {

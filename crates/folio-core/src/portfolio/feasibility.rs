@@ -2,7 +2,7 @@
 
 use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::Polytope;
-use super::quadratic::FEASIBILITY;
+use super::quadratic::{self, FEASIBILITY};
 use super::universe::{self, Universe};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -15,6 +15,20 @@ pub(crate) fn explain(set: &Polytope, universe: &Universe, cancel: &Cancel) -> R
     match budget_clash(set, universe) {
         Some(error) => Ok(error),
         None => row_clash(set, cancel),
+    }
+}
+
+/// Whether any point keeps to the constraints.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`Error::SolverFailed`].
+pub(crate) fn is_feasible(set: &Polytope, cancel: &Cancel) -> Result<bool> {
+    let mut program = ConeProgram::new(vec![0.0; set.len()]);
+    quadratic::add_polytope(&mut program, set);
+    match program.solve(cancel)? {
+        ConeOutcome::Solved { .. } => Ok(true),
+        ConeOutcome::Infeasible => Ok(false),
+        ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
     }
 }
 

@@ -8,12 +8,14 @@
 use ndarray::{Array1, Array2};
 
 use super::cone::ConeProgram;
-use super::constraint::{Constraints, Polytope};
+use super::constraint::{Constraints, PerTicker, Polytope};
 use super::covariance::Covariance;
-use super::feasibility;
 use super::market::RiskAversion;
 use super::quadratic::{self, Family, Point, variance};
+use super::tail_risk::{self, Tail};
+use super::turnover::Trades;
 use super::universe;
+use super::{feasibility, hierarchical, risk_parity};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -48,16 +50,38 @@ pub enum Objective {
     EfficientRisk,
     /// The least volatility with at least the return `target_return`.
     EfficientReturn,
+    /// Equal shares in the risk, or those of `risk_budgets`; long only.
+    RiskParity,
+    /// Hierarchical risk parity; long only.
+    Hrp,
+    /// The least conditional value at risk of a day.
+    MinCvar,
+    /// The least conditional drawdown at risk.
+    MinCdar,
+    /// The largest ratio of the mean of the volatilities to the volatility of the whole (Choueifaty and Coignard
+    /// 2008).
+    MaxDiversification,
 }
+
+/// The constraints that every objective with bounds looks at.
+const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "group_max"];
+
+/// What the mean-variance objectives look at beside [`BOUNDS`].
+const TRADES: [&str; 4] = ["l2_penalty", "current_weights", "max_turnover", "transaction_cost"];
 
 impl Objective {
     /// Every objective with its name in SQL.
-    pub const ALL: [(&'static str, Objective); 5] = [
+    pub const ALL: [(&'static str, Objective); 10] = [
         ("max_sharpe", Objective::MaxSharpe),
         ("min_volatility", Objective::MinVolatility),
         ("max_quadratic_utility", Objective::MaxQuadraticUtility),
         ("efficient_risk", Objective::EfficientRisk),
         ("efficient_return", Objective::EfficientReturn),
+        ("risk_parity", Objective::RiskParity),
+        ("hrp", Objective::Hrp),
+        ("min_cvar", Objective::MinCvar),
+        ("min_cdar", Objective::MinCdar),
+        ("max_diversification", Objective::MaxDiversification),
     ];
 
     /// The objective of this name.
@@ -72,6 +96,29 @@ impl Objective {
             valid: Objective::ALL.iter().map(|(name, _)| (*name).to_owned()).collect(),
         })
     }
+
+    /// Its name in SQL.
+    pub fn name(self) -> &'static str {
+        Objective::ALL.iter().find(|(_, objective)| *objective == self).map_or("", |(name, _)| name)
+    }
+
+    /// The keys of the constraints that it looks at.
+    pub fn constraint_keys(self) -> Vec<&'static str> {
+        use Objective::{
+            EfficientReturn, EfficientRisk, Hrp, MaxDiversification, MaxQuadraticUtility, MaxSharpe, MinCdar,
+            MinCvar, MinVolatility, RiskParity,
+        };
+        match self {
+            MaxSharpe | MinVolatility => [&BOUNDS[..], &TRADES].concat(),
+            MaxQuadraticUtility => [&BOUNDS[..], &TRADES, &["market_neutral"]].concat(),
+            EfficientRisk => [&BOUNDS[..], &TRADES, &["market_neutral", "target_volatility"]].concat(),
+            EfficientReturn => [&BOUNDS[..], &TRADES, &["market_neutral", "target_return"]].concat(),
+            RiskParity => vec!["groups", "risk_budgets"],
+            Hrp => vec!["groups", "linkage", "distance", "leaf_order"],
+            MinCvar | MinCdar => [&BOUNDS[..], &["confidence"]].concat(),
+            MaxDiversification => BOUNDS.to_vec(),
+        }
+    }
 }
 
 /// What is known of the assets when weights are chosen.
@@ -85,6 +132,8 @@ pub struct Market<'a> {
     pub risk_aversion: RiskAversion,
     /// The risk-free rate a year, for `max_sharpe`.
     pub risk_free_rate: f64,
+    /// The daily returns, a row for each day and a column for each ticker, for `min_cvar` and `min_cdar`.
+    pub history: Option<&'a Array2<f64>>,
 }
 
 /// The best weights, in the order of the tickers. They satisfy the constraints to 1e-9 and the optimality conditions
@@ -108,19 +157,10 @@ pub fn optimize(
             expected: "finite numbers".to_owned(),
         });
     }
-    if constraints.market_neutral && matches!(objective, Objective::MaxSharpe | Objective::MinVolatility) {
-        return Err(Error::InvalidArgument {
-            argument: "market_neutral",
-            value: "true".to_owned(),
-            expected: "another objective: a market-neutral portfolio has least volatility where it is empty, and \
-                       its Sharpe ratio does not depend on its size; use max_quadratic_utility, efficient_risk or \
-                       efficient_return"
-                .to_owned(),
-        });
-    }
-    let search = Search { market, set: constraints.polytope(universe)?, l2: constraints.l2_penalty, cancel };
+    constraints.require_only(objective.name(), &objective.constraint_keys())?;
+    let search = Search::new(market, constraints, cancel)?;
     let outcome = match objective {
-        Objective::MinVolatility => search.family_at(0.0).map(|point| point.x),
+        Objective::MinVolatility => search.min_volatility(),
         Objective::MaxQuadraticUtility => search.quadratic_utility(),
         Objective::MaxSharpe => search.max_sharpe(),
         Objective::EfficientReturn => {
@@ -129,14 +169,22 @@ pub fn optimize(
         Objective::EfficientRisk => {
             search.efficient_risk(target("target_volatility", constraints.target_volatility)?)
         }
-    };
-    match outcome {
-        // The solver only says that there is no portfolio; here the reasons are found.
-        Err(Error::Infeasible { reason, .. }) if reason.is_empty() => {
-            Err(feasibility::explain(&search.set, universe, cancel)?)
+        Objective::MinCvar => search.min_tail(Tail::Loss, constraints.confidence),
+        Objective::MinCdar => search.min_tail(Tail::Drawdown, constraints.confidence),
+        Objective::MaxDiversification => {
+            // The Sharpe ratio of returns that are the volatilities.
+            let volatilities = market.covariance.volatility();
+            let market = Market { returns: &volatilities, risk_free_rate: 0.0, ..*market };
+            Search::new(&market, constraints, cancel)?.max_sharpe()
         }
-        other => other,
-    }
+        Objective::RiskParity => {
+            let budgets =
+                constraints.risk_budgets.clone().unwrap_or(PerTicker::All(1.0)).join(universe, 1.0)?;
+            risk_parity::risk_parity(market.covariance, &budgets, cancel)
+        }
+        Objective::Hrp => hierarchical::hrp(market.covariance, constraints.hierarchical, cancel),
+    };
+    search.finish(outcome)
 }
 
 fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
@@ -147,9 +195,16 @@ fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
     })
 }
 
+/// A problem over its variables: the weights, or what is bought and sold.
 struct Search<'a> {
     market: &'a Market<'a>,
+    /// The constraints on the weights.
+    plain: Polytope,
+    trades: Option<Trades>,
+    /// The constraints on the variables.
     set: Polytope,
+    returns: Array1<f64>,
+    sigma: Array2<f64>,
     l2: f64,
     cancel: &'a Cancel,
 }
@@ -161,29 +216,81 @@ enum Step {
     Down(Option<f64>),
 }
 
-impl Search<'_> {
-    fn sigma(&self) -> &Array2<f64> {
-        self.market.covariance.matrix()
+impl<'a> Search<'a> {
+    fn new(market: &'a Market<'a>, constraints: &Constraints, cancel: &'a Cancel) -> Result<Search<'a>> {
+        let universe = market.covariance.universe();
+        let plain = constraints.polytope(universe)?;
+        let trades = Trades::of(constraints, universe)?;
+        let mut search = Search {
+            market,
+            set: trades.as_ref().map_or_else(|| plain.clone(), |trades| trades.polytope(&plain)),
+            plain,
+            trades,
+            returns: Array1::zeros(0),
+            sigma: Array2::zeros((0, 0)),
+            l2: constraints.l2_penalty,
+            cancel,
+        };
+        search.returns = search.gain(market.returns);
+        search.sigma = search.penalised(0.0);
+        Ok(search)
     }
 
-    /// Sigma with the penalty's share on the diagonal.
+    /// The weights of a solution, or the reasons why there is none.
+    fn finish(&self, outcome: Result<Array1<f64>>) -> Result<Array1<f64>> {
+        match outcome {
+            // The solver only says that there is no portfolio; here the reasons are found.
+            Err(Error::Infeasible { reason, .. }) if reason.is_empty() => Err(self.explain()?),
+            Ok(x) => Ok(self.trades.as_ref().map_or_else(|| x.clone(), |trades| trades.weights(&x))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn explain(&self) -> Result<Error> {
+        if let Some(trades) = &self.trades
+            && feasibility::is_feasible(&self.plain, self.cancel)?
+        {
+            return trades.explain(&self.plain, self.cancel);
+        }
+        feasibility::explain(&self.plain, self.market.covariance.universe(), self.cancel)
+    }
+
+    /// Returns over the variables, net of costs.
+    fn gain(&self, returns: &Array1<f64>) -> Array1<f64> {
+        self.trades.as_ref().map_or_else(|| returns.clone(), |trades| trades.gain(returns))
+    }
+
+    /// Sigma with the penalty's share on the diagonal, over the variables.
     fn penalised(&self, penalty: f64) -> Array2<f64> {
-        let mut hessian = self.sigma().clone();
+        let mut hessian = self.market.covariance.matrix().clone();
         hessian.diag_mut().mapv_inplace(|value| value + penalty);
-        hessian
+        match &self.trades {
+            Some(trades) => trades.hessian(&hessian),
+            None => hessian,
+        }
     }
 
-    fn family_at(&self, lambda: f64) -> Result<Point> {
+    fn min_volatility(&self) -> Result<Array1<f64>> {
         let hessian = self.penalised(self.l2);
-        let family = Family::new(&hessian, self.market.returns, &self.set, self.cancel)?;
-        family.at(lambda, &family.start(), self.cancel)
+        let family = Family::new(&hessian, &self.returns, &self.set, self.cancel)?;
+        family.at(0.0, &family.start(), self.cancel).map(|point| point.x)
+    }
+
+    fn min_tail(&self, tail: Tail, confidence: Option<f64>) -> Result<Array1<f64>> {
+        let confidence = confidence.unwrap_or(tail_risk::DEFAULT_CONFIDENCE);
+        let history = self.market.history.ok_or_else(|| Error::InvalidArgument {
+            argument: "objective",
+            value: "a tail risk without a history of returns".to_owned(),
+            expected: "daily returns".to_owned(),
+        })?;
+        tail_risk::minimise(tail, history.view(), confidence, &self.set, self.cancel)
     }
 
     /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
     fn quadratic_utility(&self) -> Result<Array1<f64>> {
         let delta = self.market.risk_aversion.value();
         let hessian = self.penalised(2.0 * self.l2 / delta);
-        let family = Family::new(&hessian, self.market.returns, &self.set, self.cancel)?;
+        let family = Family::new(&hessian, &self.returns, &self.set, self.cancel)?;
         family.at(1.0 / delta, &family.start(), self.cancel).map(|point| point.x)
     }
 
@@ -191,7 +298,7 @@ impl Search<'_> {
     /// that of the program with lambda = w'Hw / e'w. On a line x = a + lambda b that is lambda = a'Ha / e'a, since
     /// a'Hb = 0 and b'Hb = e'b.
     fn max_sharpe(&self) -> Result<Array1<f64>> {
-        let excess = self.market.returns - self.market.risk_free_rate;
+        let excess = self.gain(&(self.market.returns - self.market.risk_free_rate));
         let hessian = self.penalised(self.l2);
         let family = Family::new(&hessian, &excess, &self.set, self.cancel)?;
         let first = family.at(0.0, &family.start(), self.cancel)?;
@@ -224,7 +331,7 @@ impl Search<'_> {
         }
         let universe = self.market.covariance.universe();
         let mut ranked: Vec<usize> = (0..universe.len()).collect();
-        ranked.sort_by(|&a, &b| excess[b].total_cmp(&excess[a]));
+        ranked.sort_by(|&a, &b| self.market.returns[b].total_cmp(&self.market.returns[a]));
         let named: Vec<String> = ranked
             .iter()
             .map(|&i| format!("{} {:.4}", universe.tickers()[i], self.market.returns[i]))
@@ -244,7 +351,7 @@ impl Search<'_> {
     }
 
     fn efficient_return(&self, target: f64) -> Result<Array1<f64>> {
-        let returns = self.market.returns;
+        let returns = &self.returns;
         let hessian = self.penalised(self.l2);
         let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
         let first = family.at(0.0, &family.start(), self.cancel)?;
@@ -281,10 +388,10 @@ impl Search<'_> {
     /// The most mu'w - gamma w'w with w'Sigma w at most the target's square. With a penalty the program of each
     /// lambda has its own Hessian, Sigma + 2 gamma lambda, and no line to read lambda from.
     fn efficient_risk(&self, target: f64) -> Result<Array1<f64>> {
-        let returns = self.market.returns;
-        let plain = Family::new(self.sigma(), returns, &self.set, self.cancel)?;
+        let returns = &self.returns;
+        let plain = Family::new(&self.sigma, returns, &self.set, self.cancel)?;
         let first = plain.at(0.0, &plain.start(), self.cancel)?;
-        let least = variance(self.sigma(), first.x.view()).max(0.0).sqrt();
+        let least = variance(&self.sigma, first.x.view()).max(0.0).sqrt();
         if least > target * (1.0 + TARGET) {
             return Err(Error::Infeasible {
                 reason: format!(
@@ -295,11 +402,11 @@ impl Search<'_> {
         }
         let best = max_return(&self.set, returns, self.cancel)?;
         let step = |point: &Point, _: f64| {
-            let risk = variance(self.sigma(), point.x.view()).max(0.0).sqrt();
+            let risk = variance(&self.sigma, point.x.view()).max(0.0).sqrt();
             let at_end = returns.dot(&point.x) >= best - TARGET * best.abs();
             let root = point.line.as_ref().filter(|_| self.l2 == 0.0).and_then(|line| {
-                let slope = variance(self.sigma(), line.slope.view());
-                let rest = target * target - variance(self.sigma(), line.base.view());
+                let slope = variance(&self.sigma, line.slope.view());
+                let rest = target * target - variance(&self.sigma, line.base.view());
                 (slope > 0.0 && rest >= 0.0).then(|| (rest / slope).sqrt())
             });
             match risk - target {
@@ -318,10 +425,10 @@ impl Search<'_> {
             family.at(lambda, &near.active, self.cancel)
         };
         // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
-        let end = Array2::eye(self.set.len()) * (2.0 * self.l2);
+        let end = self.penalised(2.0 * self.l2) - &self.sigma;
         let family = Family::new(&end, returns, &self.set, self.cancel)?;
         let end = family.at(1.0, &first.active, self.cancel)?.x;
-        if variance(self.sigma(), end.view()) <= target * target {
+        if variance(&self.sigma, end.view()) <= target * target {
             return Ok(end);
         }
         self.bisect(first, at, step).map(|point| point.x)
@@ -376,8 +483,8 @@ impl Search<'_> {
 
     /// A lambda of the right size to begin with: at it returns and risks weigh the same.
     fn unit(&self) -> f64 {
-        let mean = self.sigma().diag().sum() / self.set.len() as f64;
-        let largest = self.market.returns.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        let mean = self.sigma.diag().sum() / self.set.len() as f64;
+        let largest = self.returns.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
         if mean > 0.0 && largest > 0.0 { 0.1 * mean / largest } else { 1.0 }
     }
 }
@@ -385,6 +492,7 @@ impl Search<'_> {
 /// The largest e'w over the constraints.
 pub(crate) fn max_return(set: &Polytope, gain: &Array1<f64>, cancel: &Cancel) -> Result<f64> {
     if let [budget] = set.rows.as_slice()
+        && budget.coefficients.iter().all(|coefficient| *coefficient == 1.0)
         && let Some(best) = fill(set, gain, budget.lower)
     {
         return Ok(best);

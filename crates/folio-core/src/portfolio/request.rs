@@ -1,10 +1,12 @@
 //! The whole calls: what the SQL functions ask for, in one value, and the rows that they return.
 
 use ndarray::{Array1, Array2};
+use serde_json::Value;
 
 use super::black_litterman::{self, Omega, ViewReport};
 use super::constraint::Constraints;
 use super::covariance::{Covariance, CovarianceMethod};
+use super::frontier::{self, FrontierPoint, Performance};
 use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
 use super::optimize::{self, Market, Objective};
 use super::universe;
@@ -118,6 +120,10 @@ pub struct Allocation {
     pub volatility: f64,
     /// Their Sharpe ratio; `None` for a portfolio without risk.
     pub sharpe_ratio: Option<f64>,
+    /// The volatility of the difference to the market's weights.
+    pub tracking_error: f64,
+    /// The sum of |w - w0| from the current weights; `None` where none were given.
+    pub turnover: Option<f64>,
     /// The covariance that the weights were chosen with, in the order of the panel.
     pub covariance: Array2<f64>,
 }
@@ -146,9 +152,59 @@ impl Request {
         Ok(Ground { covariance, market_weights, prior })
     }
 
+    /// The covariance Sigma + M, and everything else that the views make of the prior.
+    fn posterior(&self, ground: &Ground, cancel: &Cancel) -> Result<(Covariance, black_litterman::Outcome)> {
+        let universe = ground.covariance.universe();
+        let views = self.views.resolve(universe, &self.constraints.groups, &ground.market_weights)?;
+        let model = black_litterman::Model {
+            covariance: ground.covariance.matrix(),
+            prior: &ground.prior,
+            views: &views,
+            omega: &self.omega,
+            tau: self.tau,
+            risk_aversion: self.risk_aversion,
+            risk_free_rate: self.risk_free_rate.value(),
+        };
+        let outcome = model.solve(cancel)?;
+        let covariance = Covariance::derived(universe.clone(), outcome.posterior.covariance.clone());
+        Ok((covariance, outcome))
+    }
+
+    /// Does something with the posterior, or with the prior where there are no views.
+    fn with_market<T>(
+        &self,
+        returns: &ReturnPanel,
+        cancel: &Cancel,
+        work: impl FnOnce(&Market<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let ground = self.ground(returns, cancel)?;
+        let market = |covariance: &Covariance, expected: &Array1<f64>| {
+            work(&Market {
+                covariance,
+                returns: expected,
+                risk_aversion: self.risk_aversion,
+                risk_free_rate: self.risk_free_rate.value(),
+                history: Some(returns.returns()),
+            })
+        };
+        if self.views.views().is_empty() {
+            return market(&ground.covariance, &ground.prior);
+        }
+        let (covariance, outcome) = self.posterior(&ground, cancel)?;
+        market(&covariance, &outcome.posterior.mean)
+    }
+
+    fn turnover(&self, covariance: &Covariance, weights: &Array1<f64>) -> Result<Option<f64>> {
+        let Some(current) = &self.constraints.current_weights else { return Ok(None) };
+        let current = Array1::from(covariance.universe().join_or(current, 0.0)?);
+        Ok(Some((weights - &current).iter().map(|change| change.abs()).sum()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what the two calls know, put together once")]
     fn allocate(
         &self,
         ground: &Ground,
+        history: &Array2<f64>,
         covariance: &Covariance,
         expected: &Array1<f64>,
         view_returns: &[Option<f64>],
@@ -156,8 +212,13 @@ impl Request {
         cancel: &Cancel,
     ) -> Result<Allocation> {
         let rate = self.risk_free_rate.value();
-        let market =
-            Market { covariance, returns: expected, risk_aversion: self.risk_aversion, risk_free_rate: rate };
+        let market = Market {
+            covariance,
+            returns: expected,
+            risk_aversion: self.risk_aversion,
+            risk_free_rate: rate,
+            history: Some(history),
+        };
         let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
         let contributions = optimize::risk_contributions(covariance, &weights);
         let volatilities = covariance.volatility();
@@ -172,16 +233,15 @@ impl Request {
             active_weight: weights[i] - ground.market_weights[i],
             risk_contribution: contributions.as_ref().map(|shares| shares[i]),
         };
-        let volatility = optimize::volatility(covariance, &weights);
-        let expected_return = expected.dot(&weights);
-        // A market-neutral portfolio finances itself, so no risk-free rate is taken off its return.
-        let cost = if self.constraints.market_neutral { 0.0 } else { rate };
+        let performance = frontier::performance(&market, &weights, Some(&ground.market_weights));
         Ok(Allocation {
             holdings: (0..weights.len()).map(holding).collect(),
             views,
-            expected_return,
-            volatility,
-            sharpe_ratio: (volatility > 0.0).then(|| (expected_return - cost) / volatility),
+            expected_return: performance.expected_return,
+            volatility: performance.volatility,
+            sharpe_ratio: performance.sharpe_ratio,
+            tracking_error: performance.tracking_error.unwrap_or_default(),
+            turnover: self.turnover(covariance, &weights)?,
             covariance: covariance.matrix().clone(),
         })
     }
@@ -196,21 +256,16 @@ impl Request {
 /// [`crate::Error::SolverFailed`], [`crate::Error::Cancelled`].
 pub fn black_litterman(request: &Request, returns: &ReturnPanel, cancel: &Cancel) -> Result<Allocation> {
     let ground = request.ground(returns, cancel)?;
-    let universe = ground.covariance.universe();
-    let views = request.views.resolve(universe, &request.constraints.groups, &ground.market_weights)?;
-    let model = black_litterman::Model {
-        covariance: ground.covariance.matrix(),
-        prior: &ground.prior,
-        views: &views,
-        omega: &request.omega,
-        tau: request.tau,
-        risk_aversion: request.risk_aversion,
-        risk_free_rate: request.risk_free_rate.value(),
-    };
-    let outcome = model.solve(cancel)?;
-    let covariance = Covariance::derived(universe.clone(), outcome.posterior.covariance);
-    let mean = outcome.posterior.mean;
-    request.allocate(&ground, &covariance, &mean, &outcome.view_returns, outcome.reports, cancel)
+    let (covariance, outcome) = request.posterior(&ground, cancel)?;
+    request.allocate(
+        &ground,
+        returns.returns(),
+        &covariance,
+        &outcome.posterior.mean,
+        &outcome.view_returns,
+        outcome.reports,
+        cancel,
+    )
 }
 
 /// Weights from the prior alone, on Sigma: no views, no tau.
@@ -226,5 +281,43 @@ pub fn optimize_portfolio(request: &Request, returns: &ReturnPanel, cancel: &Can
         });
     }
     let ground = request.ground(returns, cancel)?;
-    request.allocate(&ground, &ground.covariance, &ground.prior, &[], Vec::new(), cancel)
+    request.allocate(&ground, returns.returns(), &ground.covariance, &ground.prior, &[], Vec::new(), cancel)
+}
+
+/// The efficient frontier of the posterior, or of the prior where the request has no views, from the least
+/// volatility to the largest return in equal steps of return. The request's objective is not looked at.
+///
+/// # Errors
+/// As [`black_litterman`], and [`crate::Error::InvalidArgument`] for `points` outside 2 to
+/// [`frontier::MAX_POINTS`].
+pub fn efficient_frontier(
+    request: &Request,
+    returns: &ReturnPanel,
+    points: usize,
+    cancel: &Cancel,
+) -> Result<Vec<FrontierPoint>> {
+    request.with_market(returns, cancel, |market| {
+        frontier::efficient_frontier(market, &request.constraints, points, cancel)
+    })
+}
+
+/// What the posterior, or the prior where the request has no views, expects of weights, `{"AAPL": 0.3, ...}`; beside
+/// a benchmark where one is given. The request's objective and constraints are not looked at.
+///
+/// # Errors
+/// As [`black_litterman`], and [`crate::Error::UnknownName`] for a ticker of the weights outside the panel.
+pub fn portfolio_performance(
+    request: &Request,
+    returns: &ReturnPanel,
+    weights: &Value,
+    benchmark: Option<&Value>,
+    cancel: &Cancel,
+) -> Result<Performance> {
+    request.with_market(returns, cancel, |market| {
+        let universe = market.covariance.universe();
+        let weights = frontier::parse_weights("weights", weights, universe)?;
+        let benchmark =
+            benchmark.map(|value| frontier::parse_weights("benchmark", value, universe)).transpose()?;
+        Ok(frontier::performance(market, &weights, benchmark.as_ref()))
+    })
 }

@@ -1,0 +1,103 @@
+//! From weights to whole shares.
+
+use std::collections::BTreeMap;
+
+use super::universe::{self, Universe};
+use crate::{Error, Result};
+
+/// Whole shares for weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiscreteAllocation {
+    /// The number of shares of each ticker, in the order of the universe; negative for a short position.
+    pub shares: Vec<i64>,
+    /// The money that is left, of both sides of a portfolio with short positions.
+    pub leftover: f64,
+}
+
+/// Buys whole shares as near to the weights as money allows.
+///
+/// First each ticker gets the shares that its weight pays for, rounded down. Then one share at a time goes to the
+/// ticker whose share of the money spent is furthest under its weight, among those that can still be paid. This is
+/// PyPortfolioOpt's `greedy_portfolio`. Short positions are a portfolio of their own, worth the sum of the short
+/// weights for each unit of `value`.
+///
+/// `weights` and `prices` are by ticker; what has no weight is not bought.
+///
+/// # Errors
+/// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for a missing price or one
+/// that is not over zero, a value that is not over zero, weights without a long position, or a value under the price
+/// of every share.
+pub fn discrete_allocation(
+    universe: &Universe,
+    weights: &BTreeMap<String, f64>,
+    prices: &BTreeMap<String, f64>,
+    value: f64,
+) -> Result<DiscreteAllocation> {
+    let value = universe::within("value", value, |value| value > 0.0, "money, over 0")?;
+    let weights = universe.join_or(weights, 0.0)?;
+    let prices = universe.join("prices", prices)?;
+    for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {
+        for (argument, number, valid) in
+            [("prices", *price, price.is_finite() && *price > 0.0), ("weights", *weight, weight.is_finite())]
+        {
+            if !valid {
+                return Err(Error::InvalidArgument {
+                    argument,
+                    value: format!("{ticker}: {number}"),
+                    expected: "finite numbers, prices over 0".to_owned(),
+                });
+            }
+        }
+    }
+    let side = |sign: f64| -> Vec<f64> { weights.iter().map(|weight| (sign * weight).max(0.0)).collect() };
+    let (longs, shorts) = (side(1.0), side(-1.0));
+    let (long, short): (f64, f64) = (longs.iter().sum(), shorts.iter().sum());
+    if long <= 0.0 {
+        return Err(Error::InvalidArgument {
+            argument: "weights",
+            value: "no weight over 0".to_owned(),
+            expected: "a long position".to_owned(),
+        });
+    }
+    let bought = greedy(&longs, long, &prices, value);
+    let sold = if short > 0.0 {
+        greedy(&shorts, short, &prices, value * short)
+    } else {
+        (vec![0; longs.len()], 0.0)
+    };
+    let shares: Vec<i64> = bought.0.iter().zip(&sold.0).map(|(long, short)| long - short).collect();
+    if shares.iter().all(|count| *count == 0) {
+        let wanted = (0..prices.len()).filter(|&i| weights[i] != 0.0).map(|i| prices[i]);
+        let cheapest = wanted.fold(f64::INFINITY, f64::min);
+        return Err(Error::InvalidArgument {
+            argument: "value",
+            value: value.to_string(),
+            expected: format!("enough for one share: the cheapest costs {cheapest}"),
+        });
+    }
+    Ok(DiscreteAllocation { shares, leftover: bought.1 + sold.1 })
+}
+
+/// The shares of one side, and the money left. Weights are not negative and sum to `total`.
+fn greedy(weights: &[f64], total: f64, prices: &[f64], value: f64) -> (Vec<i64>, f64) {
+    let ideal: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
+    let mut shares: Vec<i64> =
+        ideal.iter().zip(prices).map(|(share, price)| (share * value / price) as i64).collect();
+    let spent = |shares: &[i64]| -> f64 {
+        shares.iter().zip(prices).map(|(count, price)| *count as f64 * price).sum()
+    };
+    let mut left = value - spent(&shares);
+    loop {
+        let invested = spent(&shares);
+        let deficit = |i: usize| {
+            let now = if invested > 0.0 { shares[i] as f64 * prices[i] / invested } else { 0.0 };
+            ideal[i] - now
+        };
+        let affordable = (0..prices.len()).filter(|&i| prices[i] <= left && deficit(i) > 0.0);
+        let Some(next) = affordable.max_by(|&a, &b| deficit(a).total_cmp(&deficit(b)).then(b.cmp(&a))) else {
+            return (shares, left);
+        };
+        shares[next] += 1;
+        left -= prices[next];
+    }
+}

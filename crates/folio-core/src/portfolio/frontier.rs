@@ -1,0 +1,115 @@
+//! The efficient frontier, and how given weights do.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array1;
+use serde_json::Value;
+
+use super::constraint::Constraints;
+use super::optimize::{self, Market, Objective};
+use super::universe::{self, Universe};
+use crate::task::Cancel;
+use crate::{Error, Result};
+
+/// The most points of a frontier; a chart shows no more.
+pub const MAX_POINTS: usize = 1000;
+
+/// A portfolio of the frontier.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrontierPoint {
+    /// The expected total return, a year.
+    pub expected_return: f64,
+    /// The volatility, a year.
+    pub volatility: f64,
+    /// The Sharpe ratio; `None` without risk.
+    pub sharpe_ratio: Option<f64>,
+    /// The weights, in the order of the tickers.
+    pub weights: Array1<f64>,
+}
+
+/// Portfolios of least risk from the one of least volatility to the one of the largest return, in equal steps of
+/// return. `points` is at least 2.
+///
+/// # Errors
+/// Those of [`optimize::optimize`], and [`Error::InvalidArgument`] for `points`.
+pub fn efficient_frontier(
+    market: &Market<'_>,
+    constraints: &Constraints,
+    points: usize,
+    cancel: &Cancel,
+) -> Result<Vec<FrontierPoint>> {
+    if !(2..=MAX_POINTS).contains(&points) {
+        return Err(Error::InvalidArgument {
+            argument: "points",
+            value: points.to_string(),
+            expected: format!("2 to {MAX_POINTS}"),
+        });
+    }
+    let first = optimize::optimize(market, Objective::MinVolatility, constraints, cancel)?;
+    let set = constraints.polytope(market.covariance.universe())?;
+    let largest = optimize::max_return(&set, market.returns, cancel)?;
+    let least = market.returns.dot(&first);
+    let mut frontier = vec![describe(market, first)];
+    for step in 1..points {
+        let target = least + (largest - least) * step as f64 / (points - 1) as f64;
+        let constraints = Constraints { target_return: Some(target), ..constraints.clone() };
+        let weights = optimize::optimize(market, Objective::EfficientReturn, &constraints, cancel)?;
+        frontier.push(describe(market, weights));
+    }
+    Ok(frontier)
+}
+
+fn describe(market: &Market<'_>, weights: Array1<f64>) -> FrontierPoint {
+    let performance = performance(market, &weights, None);
+    FrontierPoint {
+        expected_return: performance.expected_return,
+        volatility: performance.volatility,
+        sharpe_ratio: performance.sharpe_ratio,
+        weights,
+    }
+}
+
+/// What is expected of weights. All figures are a year.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Performance {
+    /// The expected total return.
+    pub expected_return: f64,
+    /// The volatility.
+    pub volatility: f64,
+    /// The excess return for each unit of volatility; `None` without risk.
+    pub sharpe_ratio: Option<f64>,
+    /// The volatility of the difference to the benchmark's return; `None` without a benchmark.
+    pub tracking_error: Option<f64>,
+    /// The sum of the weights that change from the benchmark, |w - b|; `None` without a benchmark.
+    pub turnover: Option<f64>,
+}
+
+/// What a market expects of weights, beside a benchmark or the weights held before.
+///
+/// Weights that sum to zero finance themselves, so their excess return is their return.
+pub fn performance(
+    market: &Market<'_>,
+    weights: &Array1<f64>,
+    benchmark: Option<&Array1<f64>>,
+) -> Performance {
+    let expected_return = market.returns.dot(weights);
+    let volatility = optimize::volatility(market.covariance, weights);
+    let excess = expected_return - weights.sum() * market.risk_free_rate;
+    let active = benchmark.map(|benchmark| weights - benchmark);
+    Performance {
+        expected_return,
+        volatility,
+        sharpe_ratio: (volatility > 0.0).then(|| excess / volatility),
+        tracking_error: active.as_ref().map(|active| optimize::volatility(market.covariance, active)),
+        turnover: active.map(|active| active.iter().map(|change| change.abs()).sum()),
+    }
+}
+
+/// Weights by ticker from JSON, `{"AAPL": 0.3, "MSFT": 0.7}`; a ticker that is not named has the weight 0.
+///
+/// # Errors
+/// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for anything but numbers.
+pub fn parse_weights(argument: &'static str, value: &Value, universe: &Universe) -> Result<Array1<f64>> {
+    let weights: BTreeMap<String, f64> = universe::numbers(argument, value)?;
+    universe.join_or(&weights, 0.0).map(Array1::from)
+}

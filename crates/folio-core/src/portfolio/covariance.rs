@@ -216,19 +216,7 @@ impl Covariance {
     /// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding; [`repair`] makes
     /// one positive semidefinite.
     pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
-        check_symmetric(matrix.view(), universe.len())?;
-        let matrix = (&matrix + &matrix.t()) / 2.0;
-        let mean_variance = matrix.diag().sum() / universe.len() as f64;
-        let mut shifted = linalg::to_faer(matrix.view());
-        for i in 0..universe.len() {
-            shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
-        }
-        if Cholesky::new(shifted, cancel)?.is_none() {
-            let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
-            if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
-                return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
-            }
-        }
+        let matrix = semidefinite("covariance", matrix.view(), universe.len(), cancel)?;
         Ok(Covariance { universe, matrix, shrinkage: None })
     }
 
@@ -258,16 +246,37 @@ impl Covariance {
     }
 }
 
-fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
+/// A matrix that was checked to be square, finite, symmetric and positive semidefinite, both to rounding; its two
+/// triangles are made the same to the bit.
+pub(crate) fn semidefinite(
+    argument: &'static str,
+    matrix: ArrayView2<'_, f64>,
+    size: usize,
+    cancel: &Cancel,
+) -> Result<Array2<f64>> {
+    check_symmetric(argument, matrix, size)?;
+    let matrix = (&matrix + &matrix.t()) / 2.0;
+    let mean_variance = matrix.diag().sum() / size.max(1) as f64;
+    let mut shifted = linalg::to_faer(matrix.view());
+    for i in 0..size {
+        shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
+    }
+    if Cholesky::new(shifted, cancel)?.is_none() {
+        let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
+        if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
+            return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
+        }
+    }
+    Ok(matrix)
+}
+
+fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
     let invalid = |value: String, expected: &str| {
-        Err(Error::InvalidArgument { argument: "covariance", value, expected: expected.to_owned() })
+        Err(Error::InvalidArgument { argument, value, expected: expected.to_owned() })
     };
     if matrix.dim() != (size, size) {
         let (rows, columns) = matrix.dim();
-        return invalid(
-            format!("{rows} x {columns}"),
-            &format!("{size} x {size}, a row and a column per ticker"),
-        );
+        return invalid(format!("{rows} x {columns}"), &format!("{size} x {size}"));
     }
     if let Some(bad) = matrix.iter().find(|value| !value.is_finite()) {
         return invalid(bad.to_string(), "finite elements");
@@ -289,7 +298,7 @@ fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
 /// # Errors
 /// As [`Covariance::new`] for a matrix that is not square, finite and symmetric.
 pub fn repair(universe: Universe, matrix: Array2<f64>) -> Result<Covariance> {
-    check_symmetric(matrix.view(), universe.len())?;
+    check_symmetric("covariance", matrix.view(), universe.len())?;
     let (values, vectors) = linalg::eigen(matrix.view())?;
     let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
     Ok(Covariance::derived(universe, scaled.dot(&scaled.t())))

@@ -36,6 +36,13 @@ fn covariances_are_those_of_pypfopt() {
             other => panic!("{method}: {other:?}"),
         }
     }
+    let estimate = |method: &str| {
+        CovarianceMethod::parse(method).unwrap().estimate(&returns, &Cancel::default()).unwrap()
+    };
+    let gerber = lower_triangle(&golden["cov"]["skfolio_daily_GerberCovariance"]) * 252.0;
+    assert_close(estimate("gerber(0.5)").matrix(), &gerber, 1e-14, "gerber");
+    let clipped = lower_triangle(&self::golden("extra.json")["clipped"]);
+    assert_close(estimate("denoised").matrix(), &clipped, 1e-12, "denoised");
     let expected = by_ticker(&golden["mu"]["mean_historical_compound"]);
     assert_close(&market::historical_returns(&returns), &expected, 1e-13, "historical returns");
 }

@@ -3,7 +3,7 @@
 mod portfolio_support;
 
 use folio_core::Error;
-use folio_core::portfolio::black_litterman::Omega;
+use folio_core::portfolio::black_litterman::{Omega, bl_posterior};
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod, repair};
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
@@ -354,6 +354,55 @@ fn given_covariances_are_checked_and_repaired_only_when_asked() {
     let mut skew = Array2::eye(3);
     skew[[0, 1]] = 0.5;
     assert!(matches!(new(skew), Err(Error::InvalidArgument { value, .. }) if value.contains("1,2")));
+}
+
+#[test]
+fn plain_matrices_are_checked() {
+    let cancel = Cancel::default();
+    let solve = |covariance: &Array2<f64>, prior: &[f64], p: &Array2<f64>, q: &[f64], omega: &Array2<f64>| {
+        let (prior, q) = (Array1::from(prior.to_vec()), Array1::from(q.to_vec()));
+        bl_posterior(
+            covariance.view(),
+            prior.view(),
+            p.view(),
+            q.view(),
+            omega.view(),
+            Tau::default(),
+            &cancel,
+        )
+    };
+    let (eye, p, omega) = (Array2::eye(2), ndarray::arr2(&[[1.0, 0.0]]), ndarray::arr2(&[[0.05]]));
+    // Half of the way, by hand: tau p Sigma p' is omega.
+    let mean = solve(&eye, &[0.1, 0.2], &p, &[0.2], &omega).unwrap().mean;
+    assert_close(&mean, &ndarray::arr1(&[0.15, 0.2]), 1e-16, "mean");
+    let empty = Array2::zeros((0, 0));
+    assert_eq!(solve(&eye, &[0.1, 0.2], &empty, &[], &empty).unwrap().mean.to_vec(), [0.1, 0.2]);
+    let indefinite = ndarray::arr2(&[[1.0, 2.0], [2.0, 1.0]]);
+    assert!(matches!(
+        solve(&indefinite, &[0.1, 0.2], &p, &[0.2], &omega),
+        Err(Error::NotPositiveSemidefinite { .. })
+    ));
+    for (argument, outcome) in [
+        ("covariance", solve(&eye, &[0.1], &p, &[0.2], &omega)),
+        ("p", solve(&eye, &[0.1, 0.2], &p, &[0.2, 0.3], &omega)),
+        ("q", solve(&eye, &[0.1, 0.2], &p, &[f64::NAN], &omega)),
+        ("prior", solve(&eye, &[0.1, f64::INFINITY], &p, &[0.2], &omega)),
+        ("omega", solve(&eye, &[0.1, 0.2], &p, &[0.2], &-&omega)),
+        ("omega", solve(&eye, &[0.1, 0.2], &p, &[0.2], &eye)),
+    ] {
+        assert!(
+            matches!(&outcome, Err(Error::InvalidArgument { argument: named, .. }) if *named == argument),
+            "{argument} {outcome:?}"
+        );
+    }
+    let certain = solve(
+        &eye,
+        &[0.1, 0.2],
+        &ndarray::arr2(&[[1.0, 0.0], [2.0, 0.0]]),
+        &[0.2, 0.3],
+        &Array2::zeros((2, 2)),
+    );
+    assert!(matches!(certain, Err(Error::InvalidView { view, .. }) if view == "view 1, view 2"));
 }
 
 #[test]

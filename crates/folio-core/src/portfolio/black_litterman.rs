@@ -47,8 +47,9 @@ pub struct Posterior {
 /// for views that hold with certainty. Without views the posterior is the prior with Sigma (1 + tau).
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] where shapes disagree or a number is not finite, [`Error::NotPositiveSemidefinite`] for a
-/// covariance or omega with an eigenvalue under zero by more than rounding, [`Error::InvalidView`] where certain views contradict or repeat each other, or are on something without variance; [`Error::Cancelled`].
+/// [`Error::InvalidArgument`] where shapes disagree or a number is not finite,
+/// [`Error::NotPositiveSemidefinite`] for the covariance, [`Error::InvalidView`] where certain
+/// views contradict or repeat each other, or are on something without variance; [`Error::Cancelled`].
 pub fn bl_posterior(
     covariance: ArrayView2<'_, f64>,
     prior: ArrayView1<'_, f64>,
@@ -58,12 +59,44 @@ pub fn bl_posterior(
     tau: Tau,
     cancel: &Cancel,
 ) -> Result<Posterior> {
-    check_shapes(covariance, prior, p, q, omega)?;
-    covariance::check_positive_semidefinite(covariance, cancel)?;
-    covariance::check_positive_semidefinite(omega, cancel)?;
-    posterior(covariance, prior, p, q, omega, tau, cancel)?.map_err(|clash| Error::InvalidView {
-        view: clash.views.iter().map(|view| format!("view {}", view + 1)).collect::<Vec<_>>().join(", "),
-        reason: clash.reason.to_owned(),
+    let (n, k) = (prior.len(), q.len());
+    let covariance = covariance::semidefinite("covariance", covariance, n, cancel)?;
+    // P and Omega of no views may come as 0 x 0.
+    if k > 0 && p.dim() != (k, n) {
+        return Err(Error::InvalidArgument {
+            argument: "p",
+            value: format!("{} x {}", p.nrows(), p.ncols()),
+            expected: format!("{k} x {n}, a row for each view and a column for each asset"),
+        });
+    }
+    let omega = if k > 0 { check_omega(omega, k, cancel)? } else { Array2::zeros((0, 0)) };
+    for (argument, bad) in [
+        ("prior", prior.iter().find(|value| !value.is_finite())),
+        ("p", p.iter().find(|value| !value.is_finite())),
+        ("q", q.iter().find(|value| !value.is_finite())),
+    ] {
+        if let Some(bad) = bad {
+            let expected = "finite numbers".to_owned();
+            return Err(Error::InvalidArgument { argument, value: bad.to_string(), expected });
+        }
+    }
+    posterior(covariance.view(), prior, p, q, omega.view(), tau, cancel)?.map_err(|clash| {
+        Error::InvalidView {
+            view: clash.views.iter().map(|view| format!("view {}", view + 1)).collect::<Vec<_>>().join(", "),
+            reason: clash.reason.to_owned(),
+        }
+    })
+}
+
+/// A full Omega, checked.
+fn check_omega(omega: ArrayView2<'_, f64>, k: usize, cancel: &Cancel) -> Result<Array2<f64>> {
+    covariance::semidefinite("omega", omega, k, cancel).map_err(|error| match error {
+        Error::NotPositiveSemidefinite { smallest_eigenvalue } => Error::InvalidArgument {
+            argument: "omega",
+            value: format!("a matrix with the eigenvalue {smallest_eigenvalue}"),
+            expected: "a covariance: no eigenvalue under 0".to_owned(),
+        },
+        other => other,
     })
 }
 
@@ -109,45 +142,6 @@ fn posterior(
         covariance: &covariance + &uncertainty,
         uncertainty,
     }))
-}
-
-fn check_shapes(
-    covariance: ArrayView2<'_, f64>,
-    prior: ArrayView1<'_, f64>,
-    p: ArrayView2<'_, f64>,
-    q: ArrayView1<'_, f64>,
-    omega: ArrayView2<'_, f64>,
-) -> Result<()> {
-    let (n, k) = (prior.len(), q.len());
-    let shapes =
-        [("covariance", covariance.dim(), (n, n)), ("p", p.dim(), (k, n)), ("omega", omega.dim(), (k, k))];
-    for (argument, (rows, columns), (need_rows, need_columns)) in shapes {
-        // A matrix of no views may come as 0 x 0.
-        if (rows, columns) != (need_rows, need_columns) && !(k == 0 && rows == 0) {
-            return Err(Error::InvalidArgument {
-                argument,
-                value: format!("{rows} x {columns}"),
-                expected: format!("{need_rows} x {need_columns}: {n} assets, {k} views"),
-            });
-        }
-    }
-    let vectors = [("prior", prior), ("q", q)];
-    let matrices = [("covariance", covariance), ("p", p), ("omega", omega)];
-    let bad = vectors
-        .iter()
-        .filter_map(|(argument, values)| Some((*argument, values.iter().find(|value| !value.is_finite())?)))
-        .chain(matrices.iter().filter_map(|(argument, values)| {
-            Some((*argument, values.iter().find(|value| !value.is_finite())?))
-        }))
-        .next();
-    match bad {
-        Some((argument, value)) => Err(Error::InvalidArgument {
-            argument,
-            value: value.to_string(),
-            expected: "finite numbers".to_owned(),
-        }),
-        None => Ok(()),
-    }
 }
 
 /// Finds the views that make the system singular: one without variance, or a set that fixes the same thing twice.
@@ -307,16 +301,8 @@ impl Model<'_> {
                 Ok(((0..k).collect(), Array2::from_diag(&Array1::from(variances.clone()))))
             }
             Omega::Full(matrix) => {
-                let names: Vec<String> = (1..=k).map(|view| format!("view {view}")).collect();
-                if matrix.dim() != (k, k) || k == 0 {
-                    return Err(invalid(
-                        format!("{} x {}", matrix.nrows(), matrix.ncols()),
-                        format!("{k} x {k}, a row and a column per view"),
-                    ));
-                }
-                let universe = super::universe::Universe::new(&names)?;
-                let checked = super::covariance::Covariance::new(universe, matrix.clone(), cancel)?;
-                Ok(((0..k).collect(), checked.matrix().clone()))
+                let checked = check_omega(matrix.view(), k, cancel)?;
+                Ok(((0..k).collect(), checked))
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Conic programs for Clarabel (Goulart and Chen 2024), built row by row.
 //!
-//! minimise 1/2 x'Hx + c'x over linear equations, linear inequalities and second-order cones.
+//! minimise 1/2 x'Hx + c'x over linear equations and inequalities.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{
@@ -29,7 +29,6 @@ pub(crate) struct ConeProgram {
     hessian: Vec<SparseRow>,
     equations: Vec<(SparseRow, f64)>,
     inequalities: Vec<(SparseRow, f64)>,
-    cones: Vec<Vec<(SparseRow, f64)>>,
 }
 
 /// Where the interior-point method ended.
@@ -39,7 +38,7 @@ pub(crate) enum ConeOutcome {
     Solved {
         /// The variables.
         x: Vec<f64>,
-        /// The multipliers of the equations, then of the inequalities, then of the cones.
+        /// The multipliers of the equations, then of the inequalities.
         multipliers: Vec<f64>,
     },
     /// No point satisfies the constraints.
@@ -79,11 +78,6 @@ impl ConeProgram {
         self.at_most(row.into_iter().map(|(position, value)| (position, -value)).collect(), -value)
     }
 
-    /// value - row x of all rows lies in a second-order cone: the first is no less than the norm of the others.
-    pub(crate) fn second_order(&mut self, rows: Vec<(SparseRow, f64)>) {
-        self.cones.push(rows);
-    }
-
     /// Solves the program.
     ///
     /// # Errors
@@ -95,19 +89,17 @@ impl ConeProgram {
         let hessian = compressed(n, &hessian);
         let mut columns = vec![Vec::new(); n];
         let mut values = Vec::new();
-        let all = self.equations.iter().chain(&self.inequalities).chain(self.cones.iter().flatten());
-        for (index, (row, value)) in all.enumerate() {
+        for (index, (row, value)) in self.equations.iter().chain(&self.inequalities).enumerate() {
             for &(position, coefficient) in row {
                 columns[position].push((index, coefficient));
             }
             values.push(*value);
         }
         let rows = compressed(values.len(), &columns);
-        let mut cones = vec![
+        let cones = [
             SupportedConeT::ZeroConeT(self.equations.len()),
             SupportedConeT::NonnegativeConeT(self.inequalities.len()),
         ];
-        cones.extend(self.cones.iter().map(|cone| SupportedConeT::SecondOrderConeT(cone.len())));
         cancel.check()?;
         let mut solver = DefaultSolver::new(&hessian, &self.linear, &rows, &values, &cones, settings()?)
             .map_err(|error| Error::SolverFailed { status: error.to_string() })?;
@@ -173,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_linear_and_a_conic_program() {
+    fn a_linear_program() {
         // The largest x + 2 y on x + y = 1, x >= 0.25, y >= 0.
         let mut program = ConeProgram::new(vec![-1.0, -2.0]);
         program.equation(vec![(0, 1.0), (1, 1.0)], 1.0);
@@ -181,11 +173,6 @@ mod tests {
         assert!(!program.at_least(vec![(1, 1.0)], f64::NEG_INFINITY));
         let x = program.solution(&Cancel::default()).unwrap();
         assert!((x[0] - 0.25).abs() < 1e-9 && (x[1] - 0.75).abs() < 1e-9);
-        // The largest x + y in the unit disc.
-        let mut program = ConeProgram::new(vec![-1.0, -1.0]);
-        program.second_order(vec![(vec![], 1.0), (vec![(0, -1.0)], 0.0), (vec![(1, -1.0)], 0.0)]);
-        let x = program.solution(&Cancel::default()).unwrap();
-        assert!((x[0] - 0.5_f64.sqrt()).abs() < 1e-6);
     }
 
     #[test]

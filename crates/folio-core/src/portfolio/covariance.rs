@@ -14,6 +14,9 @@ pub const TRADING_DAYS: f64 = 252.0;
 /// The span of `exp_cov` in days, PyPortfolioOpt's default.
 const DEFAULT_SPAN: f64 = 180.0;
 
+/// What counts as a move for `gerber`, in standard deviations: the middle of what its authors use.
+const DEFAULT_THRESHOLD: f64 = 0.5;
+
 /// How far under zero an eigenvalue may lie, as a share of the mean variance, and still be rounding.
 const NEGATIVE_EIGENVALUE: f64 = 1e-10;
 
@@ -46,11 +49,20 @@ pub enum CovarianceMethod {
         /// The daily return under which a day counts.
         benchmark: f64,
     },
+    /// The sample covariance whose correlation's eigenvalues that noise explains are set to their mean (Laloux,
+    /// Cizeau, Bouchaud and Potters 1999).
+    Denoised,
+    /// The Gerber statistic as correlation (Gerber et al. 2022, the form over the days that are not neutral): it
+    /// counts the days on which both tickers moved by more than a threshold, and so does not see their sizes.
+    Gerber {
+        /// What counts as a move, in standard deviations.
+        threshold: f64,
+    },
 }
 
 impl CovarianceMethod {
     /// The names in SQL.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 10] = [
         "ledoit_wolf",
         "sample_cov",
         "ledoit_wolf_constant_variance",
@@ -59,9 +71,11 @@ impl CovarianceMethod {
         "oas",
         "exp_cov",
         "semicovariance",
+        "denoised",
+        "gerber",
     ];
 
-    /// The method of this name. `exp_cov` and `semicovariance` take a number: `exp_cov(90)` has a span of 90 days,
+    /// The method of this name. `exp_cov`, `semicovariance` and `gerber` take a number: `exp_cov(90)` has a span of 90 days,
     /// `semicovariance(0.0001)` counts days under 0.01 %.
     ///
     /// # Errors
@@ -78,6 +92,8 @@ impl CovarianceMethod {
             "ledoit_wolf_single_factor" => CovarianceMethod::LedoitWolfSingleFactor,
             "oas" => CovarianceMethod::Oas,
             "exp_cov" => return exponential(number.unwrap_or(DEFAULT_SPAN)),
+            "denoised" => CovarianceMethod::Denoised,
+            "gerber" => return gerber_threshold(number.unwrap_or(DEFAULT_THRESHOLD)),
             "semicovariance" => return Ok(CovarianceMethod::Semi { benchmark: number.unwrap_or(0.0) }),
             _ => {
                 return Err(Error::UnknownName {
@@ -105,7 +121,7 @@ impl CovarianceMethod {
     ///
     /// # Errors
     /// [`Error::TooShort`] under two returns, [`Error::InvalidArgument`] for a return that is not finite,
-    /// [`Error::Cancelled`].
+    /// [`Error::NotPositiveSemidefinite`] for a Gerber matrix that is not, [`Error::Cancelled`].
     pub fn estimate(self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Covariance> {
         let universe = Universe::new(panel.tickers())?;
         let returns = panel.returns();
@@ -121,6 +137,10 @@ impl CovarianceMethod {
                     expected: "finite returns".to_owned(),
                 });
             }
+        }
+        if let CovarianceMethod::Gerber { threshold } = self {
+            // Not positive semidefinite by construction, though it is in practice: so it is checked.
+            return Covariance::new(universe, gerber(returns, threshold, cancel)? * TRADING_DAYS, cancel);
         }
         let (daily, shrinkage) = self.daily(returns, cancel)?;
         Ok(Covariance { universe, matrix: daily * TRADING_DAYS, shrinkage })
@@ -142,6 +162,7 @@ impl CovarianceMethod {
             CovarianceMethod::LedoitWolfConstantCorrelation => constant_correlation(&centred, gram),
             CovarianceMethod::LedoitWolfSingleFactor => single_factor(&centred, gram / days),
             CovarianceMethod::Oas => oracle_approximating(days, gram / days),
+            CovarianceMethod::Denoised => return Ok((denoised(days, gram / (days - 1.0))?, None)),
             _ => return Ok((gram / (days - 1.0), None)),
         };
         Ok((matrix, Some(shrinkage)))
@@ -167,6 +188,17 @@ fn exponential(span: f64) -> Result<CovarianceMethod> {
     })
 }
 
+fn gerber_threshold(threshold: f64) -> Result<CovarianceMethod> {
+    if threshold > 0.0 {
+        return Ok(CovarianceMethod::Gerber { threshold });
+    }
+    Err(Error::InvalidArgument {
+        argument: "covariance",
+        value: format!("gerber({threshold})"),
+        expected: "a threshold over 0 standard deviations".to_owned(),
+    })
+}
+
 /// A covariance that is known to be finite, symmetric and positive semidefinite, with its tickers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Covariance {
@@ -184,9 +216,7 @@ impl Covariance {
     /// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding; [`repair`] makes
     /// one positive semidefinite.
     pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
-        check_symmetric(matrix.view(), universe.len())?;
-        let matrix = (&matrix + &matrix.t()) / 2.0;
-        check_positive_semidefinite(matrix.view(), cancel)?;
+        let matrix = semidefinite("covariance", matrix.view(), universe.len(), cancel)?;
         Ok(Covariance { universe, matrix, shrinkage: None })
     }
 
@@ -216,35 +246,37 @@ impl Covariance {
     }
 }
 
-/// Checks the eigenvalues of a symmetric matrix; a Cholesky factorisation is tried first, being ten times as fast.
-///
-/// # Errors
-/// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding.
-pub(crate) fn check_positive_semidefinite(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<()> {
-    let mean_variance = matrix.diag().sum() / matrix.nrows().max(1) as f64;
-    let mut shifted = linalg::to_faer(matrix);
-    for i in 0..matrix.nrows() {
+/// A matrix that was checked to be square, finite, symmetric and positive semidefinite, both to rounding; its two
+/// triangles are made the same to the bit.
+pub(crate) fn semidefinite(
+    argument: &'static str,
+    matrix: ArrayView2<'_, f64>,
+    size: usize,
+    cancel: &Cancel,
+) -> Result<Array2<f64>> {
+    check_symmetric(argument, matrix, size)?;
+    let matrix = (&matrix + &matrix.t()) / 2.0;
+    let mean_variance = matrix.diag().sum() / size.max(1) as f64;
+    let mut shifted = linalg::to_faer(matrix.view());
+    for i in 0..size {
         shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
     }
     if Cholesky::new(shifted, cancel)?.is_none() {
-        let smallest_eigenvalue = linalg::eigen(matrix)?.0[0];
+        let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
         if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
             return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
         }
     }
-    Ok(())
+    Ok(matrix)
 }
 
-fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
+fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
     let invalid = |value: String, expected: &str| {
-        Err(Error::InvalidArgument { argument: "covariance", value, expected: expected.to_owned() })
+        Err(Error::InvalidArgument { argument, value, expected: expected.to_owned() })
     };
     if matrix.dim() != (size, size) {
         let (rows, columns) = matrix.dim();
-        return invalid(
-            format!("{rows} x {columns}"),
-            &format!("{size} x {size}, a row and a column per ticker"),
-        );
+        return invalid(format!("{rows} x {columns}"), &format!("{size} x {size}"));
     }
     if let Some(bad) = matrix.iter().find(|value| !value.is_finite()) {
         return invalid(bad.to_string(), "finite elements");
@@ -266,7 +298,7 @@ fn check_symmetric(matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
 /// # Errors
 /// As [`Covariance::new`] for a matrix that is not square, finite and symmetric.
 pub fn repair(universe: Universe, matrix: Array2<f64>) -> Result<Covariance> {
-    check_symmetric(matrix.view(), universe.len())?;
+    check_symmetric("covariance", matrix.view(), universe.len())?;
     let (values, vectors) = linalg::eigen(matrix.view())?;
     let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
     Ok(Covariance::derived(universe, scaled.dot(&scaled.t())))
@@ -419,4 +451,52 @@ fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f6
     let rho = rho / days - off_diagonal(&target);
     let delta = intensity(pi - rho, gamma, days);
     shrink(sample, &target, delta)
+}
+
+/// The sample covariance with the eigenvalues of its correlation clipped: those under the Marchenko-Pastur edge
+/// s (1 + sqrt(N / T))^2, where s is the variance that the largest one leaves, become their mean, and the diagonal is
+/// set back to one.
+fn denoised(days: f64, sample: Array2<f64>) -> Result<Array2<f64>> {
+    let n = sample.nrows();
+    let sd = sample.diag().mapv(f64::sqrt);
+    let inverse = sd.mapv(|sd| if sd > 0.0 { 1.0 / sd } else { 0.0 });
+    let correlation =
+        Array2::from_shape_fn(
+            (n, n),
+            |(i, j)| {
+                if i == j { 1.0 } else { sample[[i, j]] * inverse[i] * inverse[j] }
+            },
+        );
+    let (values, vectors) = linalg::eigen(correlation.view())?;
+    let edge = (1.0 - values[n - 1] / n as f64) * (1.0 + (n as f64 / days).sqrt()).powi(2);
+    let noise: Vec<f64> = values.iter().copied().filter(|value| *value <= edge).collect();
+    let mean = noise.iter().sum::<f64>() / noise.len().max(1) as f64;
+    let scaled = &vectors * &values.mapv(|value| if value <= edge { mean } else { value }.max(0.0).sqrt());
+    let cleaned = scaled.dot(&scaled.t());
+    let unit =
+        Array1::from_shape_fn(
+            n,
+            |i| if cleaned[[i, i]] > 0.0 { sd[i] / cleaned[[i, i]].sqrt() } else { 0.0 },
+        );
+    Ok(Array2::from_shape_fn((n, n), |(i, j)| {
+        if i == j { sample[[i, i]] } else { cleaned[[i.max(j), i.min(j)]] * unit[i] * unit[j] }
+    }))
+}
+
+/// Days on which both moved the same way, less those on which they moved apart, over the days on which at least one
+/// moved; times the standard deviations (with T in the denominator).
+fn gerber(returns: &Array2<f64>, threshold: f64, cancel: &Cancel) -> Result<Array2<f64>> {
+    let (t, n) = returns.dim();
+    let sd = centre(returns).map_axis(Axis(0), |column| (column.dot(&column) / t as f64).sqrt());
+    let moves = Array2::from_shape_fn((t, n), |(day, i)| {
+        let value = returns[[day, i]];
+        if sd[i] > 0.0 && value.abs() >= threshold * sd[i] { value.signum() } else { 0.0 }
+    });
+    let agreement = linalg::gram(&moves, cancel)?;
+    let neutral = linalg::gram(&moves.mapv(|moved| 1.0 - moved.abs()), cancel)?;
+    Ok(Array2::from_shape_fn((n, n), |(i, j)| {
+        let counted = t as f64 - neutral[[i, j]];
+        let statistic = if counted > 0.0 { agreement[[i, j]] / counted } else { 0.0 };
+        sd[i] * sd[j] * if i == j { 1.0 } else { statistic }
+    }))
 }

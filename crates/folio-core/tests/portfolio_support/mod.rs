@@ -24,7 +24,7 @@ fn series(text: &str) -> Vec<Series> {
     tickers
         .iter()
         .zip(columns)
-        .map(|(ticker, rows)| Series::new((*ticker).to_owned(), rows).unwrap())
+        .map(|(ticker, rows)| Series::new((*ticker).to_owned(), rows, usize::MAX).unwrap())
         .collect()
 }
 
@@ -67,7 +67,7 @@ pub fn panel_of(columns: &[(&str, Vec<f64>)]) -> ReturnPanel {
                 close *= 1.0 + value;
                 rows.push(PriceRow { ts: Timestamp(day as i64 + 1), close });
             }
-            ((*ticker).to_owned(), Series::new((*ticker).to_owned(), rows))
+            ((*ticker).to_owned(), Series::new((*ticker).to_owned(), rows, usize::MAX))
         })
         .collect();
     ReturnPanel::aligned(&PricePanel::new(columns), 10_000, 2).unwrap()

@@ -128,6 +128,8 @@ fn view_reports_add_up_to_the_unconstrained_weights() {
         let allocation = run(&request).unwrap();
         let mean = column(&allocation, |h| h.posterior_return) - rf;
         let star = gauss(allocation.covariance.clone(), mean) / 2.5;
+        let sharpe = (allocation.expected_return - rf) / allocation.volatility;
+        assert!((allocation.sharpe_ratio.unwrap() - sharpe).abs() < 1e-13);
         let mut built = column(&allocation, |h| h.market_weight) / 1.05;
         for report in &allocation.views {
             built += &report.contribution;

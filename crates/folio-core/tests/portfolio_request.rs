@@ -128,6 +128,8 @@ fn view_reports_add_up_to_the_unconstrained_weights() {
         let allocation = run(&request).unwrap();
         let mean = column(&allocation, |h| h.posterior_return) - rf;
         let star = gauss(allocation.covariance.clone(), mean) / 2.5;
+        let sharpe = (allocation.expected_return - rf) / allocation.volatility;
+        assert!((allocation.sharpe_ratio.unwrap() - sharpe).abs() < 1e-13);
         let mut built = column(&allocation, |h| h.market_weight) / 1.05;
         for report in &allocation.views {
             built += &report.contribution;
@@ -468,6 +470,15 @@ fn any_request() -> impl Strategy<Value = (Request, f64, f64)> {
     )
 }
 
+/// Bounds of one or two sectors, from below and from above.
+fn any_groups() -> impl Strategy<Value = (Value, Value)> {
+    (0..7_usize, 0.0..0.3_f64, 0..7_usize, 0.05..0.6_f64).prop_map(|(a, low, b, high)| {
+        let names = ["Tech", "Financials", "Discretionary", "Energy", "Industrials", "Health", "Staples"];
+        let high = if a == b { high.max(low) } else { high };
+        (json!({ format!("sector:{}", names[a]): low }), json!({ format!("sector:{}", names[b]): high }))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
 
@@ -481,6 +492,46 @@ proptest! {
                 prop_assert!(allocation.holdings.iter().all(|h| h.posterior_volatility > 0.0));
             }
             Err(error) => prop_assert!(matches!(error, Error::Infeasible { .. } | Error::InvalidView { .. }), "{error} {:?}", request),
+        }
+    }
+
+    #[test]
+    fn groups_and_trades_are_kept_to((request, low, high) in any_request(), groups in any_groups(), turnover in 0.0..2.0_f64, cost in 0.0..0.01_f64) {
+        let sectors = golden("optimisation.json")["sectors"].clone();
+        let mut constraints = json!({
+            "min_weight": low, "max_weight": high, "groups": { "sector": sectors },
+            "group_min": groups.0, "group_max": groups.1, "l2_penalty": request.constraints.l2_penalty,
+        });
+        if turnover < 1.0 {
+            constraints["current_weights"] = json!({ "AAPL": 0.1, "XOM": 0.5, "PG": 0.4 });
+            constraints["max_turnover"] = json!(2.0 * turnover);
+            constraints["transaction_cost"] = json!(cost);
+        }
+        if let Some(target) = request.constraints.target_volatility {
+            constraints["target_volatility"] = json!(target);
+        }
+        if let Some(target) = request.constraints.target_return {
+            constraints["target_return"] = json!(target);
+        }
+        let request = Request { constraints: Constraints::from_json(&constraints).unwrap(), ..request };
+        match run(&request) {
+            Ok(allocation) => {
+                let weights = column(&allocation, |h| h.weight);
+                prop_assert!((weights.sum() - 1.0).abs() < 1e-8, "{}", weights.sum());
+                prop_assert!(weights.iter().all(|w| *w >= low - 1e-8 && *w <= high + 1e-8));
+                for (bounds, sign) in [(&groups.0, 1.0), (&groups.1, -1.0)] {
+                    for (name, bound) in bounds.as_object().unwrap() {
+                        let label = name.trim_start_matches("sector:");
+                        let sum: f64 = allocation.holdings.iter()
+                            .filter(|h| sectors[&h.ticker] == label).map(|h| h.weight).sum();
+                        prop_assert!(sign * (sum - bound.as_f64().unwrap()) >= -1e-8, "{name} {sum} {bound}");
+                    }
+                }
+                if turnover < 1.0 {
+                    prop_assert!(allocation.turnover.unwrap() <= 2.0 * turnover + 1e-8);
+                }
+            }
+            Err(error) => prop_assert!(matches!(error, Error::Infeasible { .. }), "{error} {:?} {constraints}", request.objective),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{Error, Result};
 
 /// The largest error in the optimality conditions with which a solution leaves this module, relative to the
 /// gradient's size.
-pub(crate) const OPTIMALITY: f64 = 1e-7;
+const OPTIMALITY: f64 = 1e-7;
 
 /// By how much a weight may break a constraint.
 pub(crate) const FEASIBILITY: f64 = 1e-9;
@@ -128,11 +128,20 @@ impl<'a> Family<'a> {
         if let Some(point) = self.exchange(lambda, inner.active.clone(), cancel)? {
             return Ok(point);
         }
-        let error = self.optimality_error(&inner, lambda);
-        if error <= OPTIMALITY && self.set.violation(inner.x.as_slice().unwrap_or_default()) <= FEASIBILITY {
-            return Ok(inner);
+        self.verified(&inner, lambda).map(|()| inner)
+    }
+
+    /// Whether a point may leave this module: inside its constraints and optimal.
+    fn verified(&self, point: &Point, lambda: f64) -> Result<()> {
+        let broken = self.set.violation(point.x.as_slice().unwrap_or_default());
+        let off = self.optimality_error(point, lambda);
+        // Written so that a NaN fails.
+        if broken <= FEASIBILITY && off <= OPTIMALITY {
+            return Ok(());
         }
-        Err(Error::SolverFailed { status: format!("optimality conditions missed by {error:e}") })
+        Err(Error::SolverFailed {
+            status: format!("constraints broken by {broken:e}, optimality conditions missed by {off:e}"),
+        })
     }
 
     /// The exchange method; `None` where it does not settle.
@@ -144,8 +153,7 @@ impl<'a> Family<'a> {
             let point = point(line, lambda, active.clone());
             let wrong = self.wrong(&point, lambda);
             if wrong.is_empty() {
-                let fits = self.optimality_error(&point, lambda) <= OPTIMALITY;
-                return Ok(fits.then_some(point));
+                return Ok(self.verified(&point, lambda).is_ok().then_some(point));
             }
             if wrong.len() < fewest {
                 (fewest, patience) = (wrong.len(), PATIENCE);
@@ -184,15 +192,19 @@ impl<'a> Family<'a> {
             }
         }
         let x = point.x.as_slice().unwrap_or_default();
-        for (index, row) in self.set.rows.iter().enumerate().filter(|(_, row)| !row.is_equation()) {
+        for (index, row) in self.set.rows.iter().enumerate() {
+            // An equation always binds, whatever the sign of its multiplier.
+            let releasable = !row.is_equation();
             let value = row.value(x);
             let should = match point.active.rows[index] {
                 Held::Inside if value < row.lower - ROUNDING => Held::Lower,
                 Held::Inside if value > row.upper + ROUNDING => Held::Upper,
-                Held::Lower if point.multipliers[index] > ROUNDING * scale => Held::Inside,
-                Held::Upper if point.multipliers[index] < -ROUNDING * scale => Held::Inside,
+                Held::Lower if releasable && point.multipliers[index] > ROUNDING * scale => Held::Inside,
+                Held::Upper if releasable && point.multipliers[index] < -ROUNDING * scale => Held::Inside,
                 // Held, and yet broken: all its weights are at bounds, so let them go.
-                Held::Lower | Held::Upper if value < row.lower - ROUNDING || value > row.upper + ROUNDING => {
+                Held::Lower | Held::Upper
+                    if value < row.lower - FEASIBILITY || value > row.upper + FEASIBILITY =>
+                {
                     let held =
                         |i: &usize| row.coefficients[*i] != 0.0 && point.active.bounds[*i] != Held::Inside;
                     wrong.extend((0..n).filter(held).map(|i| (i, Held::Inside)));
@@ -331,7 +343,7 @@ impl<'a> Family<'a> {
     /// How far a point is from the optimality conditions: for each weight and row the lesser of the distance to the
     /// bound that its gradient or multiplier pushes it to, and of that push, relative to the size of the gradient's
     /// parts (the natural residual of the variational inequality).
-    pub(crate) fn optimality_error(&self, point: &Point, lambda: f64) -> f64 {
+    fn optimality_error(&self, point: &Point, lambda: f64) -> f64 {
         // Where no return varies at all, the ridge alone says which weights are meant.
         let ridge = if self.mean_variance > 0.0 { 0.0 } else { self.ridge };
         let (gradient, scale) = (self.gradient(point, lambda, ridge), self.scale(lambda).max(ridge));

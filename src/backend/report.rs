@@ -165,7 +165,7 @@ impl From<Error> for Report {
                 format!("Ticker {ticker}: {}.", list_failures(failures)),
                 "Add naive to the models, or load more prices.".to_owned(),
             ),
-            Error::Infeasible { reason, feasible } => (SqlState::INFEASIBLE, format!("{reason}."), format!("{feasible}.")),
+            Error::Infeasible { reason, feasible } => (SqlState::INFEASIBLE, sentence(reason), format!("Feasible: {feasible}.")),
             Error::NotPositiveSemidefinite { smallest_eigenvalue } => (
                 SqlState::NOT_POSITIVE_SEMIDEFINITE,
                 format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
@@ -190,6 +190,13 @@ impl From<Error> for Report {
         };
         Report::new(state, error.to_string(), detail, hint)
     }
+}
+
+/// The text with a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    first + letters.as_str() + "."
 }
 
 fn count(number: usize, noun: &str) -> String {

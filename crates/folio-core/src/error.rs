@@ -76,7 +76,7 @@ pub enum Error {
         failures: Vec<(&'static str, String)>,
     },
     /// Constraints that no portfolio satisfies.
-    #[error("infeasible constraints: {reason}")]
+    #[error("infeasible constraints")]
     Infeasible {
         /// Which constraints clash, with their values.
         reason: String,

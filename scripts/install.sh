@@ -27,7 +27,11 @@ case $target in
   package) cargo pgrx package "${FEATURES[@]}" --pg-config "$PG_CONFIG" ;;
   dev | release)
     cargo build --lib --profile "$target" "${FEATURES[@]}"
-    up_to_date "$target" || pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
+    up_to_date "$target" || {
+      # A server that runs has the library mapped: writing into the file would crash it, a new file does not.
+      rm -f "$(server_path "$target" pkglibdir)/pg_folio.so"
+      pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
+    }
     ;;
   *) die "install.sh: no profile '$target'" "dev, release, package or machine" ;;
 esac

@@ -27,6 +27,24 @@ COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, 
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
 the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
 
+COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, integer, timestamptz, regclass) IS
+'Weights from the prior alone, without views: a row per ticker. The arguments are those of black_litterman; prior may be historical.';
+
+COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], integer, jsonb, jsonb, text, float8, float8, float8, text, jsonb, integer, timestamptz, regclass) IS
+'The efficient frontier of prior and views, from the least volatility to the largest return in equal steps of return: a row per point with the weights by ticker.
+points: default 20. The other arguments are those of black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, integer, timestamptz, regclass) IS
+'What prior and views expect of given weights, {"AAPL": 0.3, ...}: return, volatility, Sharpe ratio; beside a benchmark''s weights, tracking error and turnover too.
+The other arguments are those of black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, integer, timestamptz, regclass) IS
+'The annual covariance and correlation of returns: a row per pair of tickers. covariance: the estimator, as in black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, timestamptz, regclass) IS
+'Whole shares for a sum of money, as near to the weights as the last prices allow (greedy): a row per ticker, and one for the cash that is left, with ticker NULL.
+weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency.';
+
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
 omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';

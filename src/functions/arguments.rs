@@ -23,3 +23,15 @@ pub fn not_null(argument: &str, names: Names) -> Result<Vec<String>> {
         )
     })
 }
+
+/// The value of an argument that has no default.
+pub fn required<T>(argument: &str, value: Option<T>) -> Result<T> {
+    value.ok_or_else(|| {
+        Report::new(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            format!("{argument} must not be NULL"),
+            "Given: NULL.",
+            format!("Give a value: {argument} has no default."),
+        )
+    })
+}

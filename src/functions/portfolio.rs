@@ -1,6 +1,7 @@
 //! The portfolio functions.
 
 use folio_core::panel::ReturnPanel;
+use folio_core::portfolio::allocation::{self, Position};
 use folio_core::portfolio::black_litterman::{Omega, bl_posterior as posterior};
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
@@ -8,7 +9,7 @@ use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
 use folio_core::portfolio::views::Views;
-use folio_core::task;
+use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB, PgRelation};
 
@@ -16,7 +17,7 @@ use super::arguments::{self, Names};
 use crate::backend::array::{self, MatrixDatum};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
-use crate::backend::report::{Result, or_raise};
+use crate::backend::report::{Report, Result, or_raise};
 use crate::backend::settings::Settings;
 
 /// The fewest common returns that a covariance is estimated from.
@@ -56,8 +57,9 @@ fn black_litterman(
     let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
-    let allocation =
-        inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
+    let allocation = inputs.request(views).and_then(|request| {
+        source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
+    });
     TableIterator::new(or_raise(allocation).holdings.into_iter().map(|holding| {
         (
             holding.ticker,
@@ -106,12 +108,13 @@ fn view_report(
     let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
-    let allocation =
-        inputs.request(views).and_then(|request| source.allocate(request, request::black_litterman));
+    let allocation = inputs.request(views).and_then(|request| {
+        source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
+    });
     let Allocation { views, holdings, .. } = or_raise(allocation);
     TableIterator::new(views.into_iter().map(move |view| {
         let tickers = holdings.iter().map(|holding| holding.ticker.clone());
-        let contribution = tickers.zip(view.contribution.iter().map(|share| (*share).into())).collect();
+        let contribution = by_ticker(tickers, view.contribution.iter());
         (
             view.view,
             view.view_return,
@@ -120,9 +123,222 @@ fn view_report(
             view.pull,
             view.omega,
             view.implied_confidence,
-            JsonB(serde_json::Value::Object(contribution)),
+            contribution,
         )
     }))
+}
+
+/// Weights from the prior alone, without views: a row per ticker. Returns and volatilities are a year.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn optimize_portfolio(
+    tickers: default!(Option<Names>, "NULL"),
+    objective: default!(Option<String>, "NULL"),
+    constraints: default!(Option<JsonB>, "NULL"),
+    prior: default!(Option<String>, "NULL"),
+    market_caps: default!(Option<JsonB>, "NULL"),
+    risk_aversion: default!(Option<f64>, "NULL"),
+    risk_free_rate: default!(Option<f64>, "NULL"),
+    covariance: default!(Option<String>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(market_weight, f64),
+        name!(expected_return, f64),
+        name!(volatility, f64),
+        name!(weight, f64),
+        name!(active_weight, f64),
+        name!(risk_contribution, Option<f64>),
+    ),
+> {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let tau = None;
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let allocation = inputs.request(None).and_then(|request| {
+        source.compute(move |returns, cancel| request::optimize_portfolio(&request, returns, cancel))
+    });
+    TableIterator::new(or_raise(allocation).holdings.into_iter().map(|holding| {
+        (
+            holding.ticker,
+            holding.market_weight,
+            holding.prior_return,
+            holding.posterior_volatility,
+            holding.weight,
+            holding.active_weight,
+            holding.risk_contribution,
+        )
+    }))
+}
+
+/// The efficient frontier from the least volatility to the largest return: a row per point, in equal steps of return.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn efficient_frontier(
+    tickers: default!(Option<Names>, "NULL"),
+    points: default!(i32, "20"),
+    views: default!(Option<JsonB>, "'[]'"),
+    market_caps: default!(Option<JsonB>, "NULL"),
+    prior: default!(Option<String>, "NULL"),
+    risk_aversion: default!(Option<f64>, "NULL"),
+    tau: default!(Option<f64>, "NULL"),
+    risk_free_rate: default!(Option<f64>, "NULL"),
+    covariance: default!(Option<String>, "NULL"),
+    constraints: default!(Option<JsonB>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(point, i32),
+        name!(expected_return, f64),
+        name!(volatility, f64),
+        name!(sharpe_ratio, Option<f64>),
+        name!(weights, JsonB),
+    ),
+> {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let objective = None;
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let frontier = inputs.request(views).and_then(|request| {
+        let points = usize::try_from(points).unwrap_or(0);
+        source.compute(move |returns, cancel| {
+            let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
+            Ok((returns.tickers().to_vec(), frontier))
+        })
+    });
+    let (tickers, frontier) = or_raise(frontier);
+    TableIterator::new((1..).zip(frontier).map(move |(number, point)| {
+        let weights = by_ticker(tickers.iter().cloned(), point.weights.iter());
+        (number, point.expected_return, point.volatility, point.sharpe_ratio, weights)
+    }))
+}
+
+/// What prior and views expect of given weights, beside a benchmark if there is one.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn portfolio_performance(
+    weights: Option<JsonB>,
+    benchmark: default!(Option<JsonB>, "NULL"),
+    tickers: default!(Option<Names>, "NULL"),
+    views: default!(Option<JsonB>, "'[]'"),
+    market_caps: default!(Option<JsonB>, "NULL"),
+    prior: default!(Option<String>, "NULL"),
+    risk_aversion: default!(Option<f64>, "NULL"),
+    tau: default!(Option<f64>, "NULL"),
+    risk_free_rate: default!(Option<f64>, "NULL"),
+    covariance: default!(Option<String>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(expected_return, f64),
+        name!(volatility, f64),
+        name!(sharpe_ratio, Option<f64>),
+        name!(tracking_error, Option<f64>),
+        name!(turnover, Option<f64>),
+    ),
+> {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let (objective, constraints) = (None, None);
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let performance = inputs.request(views).and_then(|request| {
+        let JsonB(weights) = arguments::required("weights", weights)?;
+        source.compute(move |returns, cancel| {
+            let benchmark = benchmark.as_ref().map(|JsonB(benchmark)| benchmark);
+            request::portfolio_performance(&request, returns, &weights, benchmark, cancel)
+        })
+    });
+    let performance = or_raise(performance);
+    TableIterator::once((
+        performance.expected_return,
+        performance.volatility,
+        performance.sharpe_ratio,
+        performance.tracking_error,
+        performance.turnover,
+    ))
+}
+
+/// The annual covariance of returns: a row per pair of tickers.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+fn covariance_matrix(
+    tickers: default!(Option<Names>, "NULL"),
+    covariance: default!(Option<String>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(other_ticker, String),
+        name!(covariance, f64),
+        name!(correlation, Option<f64>),
+    ),
+> {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let method = covariance.map_or(Ok(CovarianceMethod::default()), |name| CovarianceMethod::parse(&name));
+    let covariance = method
+        .map_err(Report::from)
+        .and_then(|method| source.compute(move |returns, cancel| method.estimate(returns, cancel)));
+    let covariance = or_raise(covariance);
+    let size = covariance.universe().len();
+    TableIterator::new((0..size).flat_map(move |row| (0..size).map(move |column| (row, column))).map(
+        move |(row, column)| {
+            let name = |index: usize| covariance.universe().tickers()[index].clone();
+            (name(row), name(column), covariance.matrix()[[row, column]], covariance.correlation(row, column))
+        },
+    ))
+}
+
+/// Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker and one of cash.
+#[pg_extern(stable, parallel_safe, cost = 10000)]
+fn discrete_allocation(
+    weights: Option<JsonB>,
+    value: Option<f64>,
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, Option<String>),
+        name!(shares, Option<i64>),
+        name!(price, Option<f64>),
+        name!(amount, f64),
+        name!(weight, f64),
+    ),
+> {
+    let relation = prices.map(|relation| relation.oid());
+    let positions = or_raise(buy(weights, value, as_of, relation));
+    TableIterator::new(
+        positions.into_iter().map(|position| {
+            (position.ticker, position.shares, position.price, position.amount, position.weight)
+        }),
+    )
+}
+
+fn buy(
+    weights: Option<JsonB>,
+    value: Option<f64>,
+    as_of: Option<TimestampWithTimeZone>,
+    relation: Option<pg_sys::Oid>,
+) -> Result<Vec<Position>> {
+    let weights = allocation::parse_weights(&arguments::required("weights", weights)?.0)?;
+    let value = arguments::required("value", value)?;
+    let tickers = Some(weights.keys().cloned().collect());
+    // Only the last price counts.
+    let selection = Selection { relation, tickers, as_of, history: 1 };
+    let panel = prices::read(&selection, &Settings::read().prices)?;
+    Ok(allocation::positions(&weights, &panel, value)?)
 }
 
 /// The posterior of plain arrays: N x N covariance, N prior returns, K x N views p, K view returns q, the views'
@@ -151,6 +367,16 @@ fn bl_posterior(
     TableIterator::once((posterior.mean.to_vec(), MatrixDatum(posterior.covariance)))
 }
 
+/// Numbers as a JSON object by ticker.
+fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> JsonB {
+    JsonB(
+        tickers
+            .zip(values.map(|value| serde_json::Value::from(*value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    )
+}
+
 /// Which returns a portfolio is built from.
 struct Source {
     tickers: Option<Names>,
@@ -159,12 +385,12 @@ struct Source {
     relation: Option<pg_sys::Oid>,
 }
 
-/// What a portfolio function computes from returns.
-type Construct = fn(&Request, &ReturnPanel, &folio_core::task::Cancel) -> folio_core::Result<Allocation>;
-
 impl Source {
-    /// Reads the prices and computes on the pool.
-    fn allocate(self, request: Request, construct: Construct) -> Result<Allocation> {
+    /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
+    fn compute<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
+    ) -> Result<T> {
         let settings = Settings::read();
         let history = prices::history(self.history.unwrap_or(settings.history))?;
         let tickers = self.tickers.map(arguments::unique_tickers).transpose()?;
@@ -173,7 +399,7 @@ impl Source {
         let panel = prices::read(&selection, &settings.prices)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?;
-            construct(&request, &returns, cancel)
+            work(&returns, cancel)
         })?)
     }
 }

@@ -81,6 +81,13 @@ SELECT * FROM error_of($$SELECT * FROM black_litterman(as_of => '2024-01-02')$$)
 SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,2},{2,1}}', '{0,0}', '{{1,0}}', '{0.1}', '{0.1}', 0.05)$$);
 SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,0},{0,1}}', '{0,0}', '{{1},{0}}', '{0.1}', '{0.1}', 0.05)$$);
 SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,0},{0,1}}', '{0,NULL}', '{{1,0}}', '{0.1}', '{0.1}', 0.05)$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation(NULL, 1000)$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1}', 1)$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"NONE": 1}', 1000)$$);
+SELECT * FROM error_of($$SELECT * FROM efficient_frontier(points => 1)$$);
+SELECT * FROM error_of($$SELECT * FROM portfolio_performance('{"NONE": 1}')$$);
+SELECT * FROM error_of($$SELECT * FROM covariance_matrix(covariance => 'exp_cov(0)')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(objective => 'hrp', constraints => '{"max_turnover": 0.1}')$$);
 
 -- A setting that is none of ours.
 SET folio.no_such_setting = 1;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::universe::{self, Universe};
+use crate::panel::{PricePanel, Series};
 use crate::{Error, Result};
 
 /// Whole shares for weights.
@@ -12,6 +13,55 @@ pub struct DiscreteAllocation {
     pub shares: Vec<i64>,
     /// The money that is left, of both sides of a portfolio with short positions.
     pub leftover: f64,
+}
+
+/// A row of an order list: a ticker's shares, or the cash that is left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// The ticker; `None` for cash.
+    pub ticker: Option<String>,
+    /// The number of shares, negative for a short position; `None` for cash.
+    pub shares: Option<i64>,
+    /// The last price; `None` for cash.
+    pub price: Option<f64>,
+    /// What the position is worth.
+    pub amount: f64,
+    /// Its share of the whole value.
+    pub weight: f64,
+}
+
+/// Reads weights by ticker, `{"AAPL": 0.3, ...}`.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for something that is not a finite number.
+pub fn parse_weights(weights: &serde_json::Value) -> Result<BTreeMap<String, f64>> {
+    universe::numbers("weights", weights)
+}
+
+/// The order list of [`discrete_allocation`] at the last prices of the panel, sorted by ticker, cash last.
+///
+/// # Errors
+/// Those of [`discrete_allocation`], and a ticker's own where it has no good prices.
+pub fn positions(weights: &BTreeMap<String, f64>, panel: &PricePanel, value: f64) -> Result<Vec<Position>> {
+    let last = |series: &&Series| Some((series.ticker().to_owned(), *series.close().last()?));
+    let prices: BTreeMap<String, f64> = panel.series()?.iter().filter_map(last).collect();
+    let universe = Universe::new(&weights.keys().cloned().collect::<Vec<_>>())?;
+    let bought = discrete_allocation(&universe, weights, &prices, value)?;
+    let position = |(ticker, &shares): (&String, &i64)| {
+        let price = prices[ticker];
+        let amount = shares as f64 * price;
+        Position {
+            ticker: Some(ticker.clone()),
+            shares: Some(shares),
+            price: Some(price),
+            amount,
+            weight: amount / value,
+        }
+    };
+    let mut positions: Vec<Position> = universe.tickers().iter().zip(&bought.shares).map(position).collect();
+    let amount = bought.leftover;
+    positions.push(Position { ticker: None, shares: None, price: None, amount, weight: amount / value });
+    Ok(positions)
 }
 
 /// Buys whole shares as near to the weights as money allows.

@@ -240,6 +240,12 @@ impl Covariance {
         self.shrinkage
     }
 
+    /// The correlation of two tickers by their places; `None` where one of them does not vary.
+    pub fn correlation(&self, row: usize, column: usize) -> Option<f64> {
+        let scale = (self.matrix[[row, row]] * self.matrix[[column, column]]).sqrt();
+        (scale > 0.0).then(|| self.matrix[[row, column]] / scale)
+    }
+
     /// The standard deviation of each ticker.
     pub fn volatility(&self) -> Array1<f64> {
         self.matrix.diag().mapv(|variance| variance.max(0.0).sqrt())

@@ -1,0 +1,45 @@
+-- What each function gives, on prices whose answers can be seen by eye: two waves and a line.
+SET search_path = public, folio;
+SET timezone = 'UTC';
+SET datestyle = 'ISO';
+CREATE TABLE waves AS
+SELECT ticker, date '2024-01-01' + day AS ts,
+       CASE ticker WHEN 'LINE' THEN 100 * exp(0.001 * day) WHEN 'SLOW' THEN 100 + 10 * sin(day / 10.0) ELSE 100 + 5 * sin(day) END AS close
+FROM unnest(ARRAY['LINE', 'SLOW', 'FAST']) AS ticker, generate_series(0, 499) AS day;
+SET folio.prices = 'waves';
+
+-- The line grows by a tenth of a percent a day.
+SELECT ticker, step, ts, round(forecast::numeric, 4) AS forecast, status
+FROM forecast_ensemble('LINE', horizon => 3, models => '{drift}');
+-- Forecasts fall on weekdays: the last price is of Wednesday, 2025-05-14.
+SELECT DISTINCT step, ts, extract(isodow FROM ts) AS weekday FROM forecast_ensemble(horizon => 5, models => '{naive}') ORDER BY step;
+-- The naive forecast is the last price; every ticker has the same steps.
+SELECT f.ticker, f.step, f.forecast = w.close AS is_last_price, f.lower < f.forecast AND f.forecast < f.upper AS has_interval
+FROM forecast_ensemble('{SLOW,FAST}'::text[], horizon => 2, models => '{naive}') AS f
+JOIN waves AS w ON w.ticker = f.ticker AND w.ts = '2025-05-14' ORDER BY 1, 2;
+-- A wider level gives a wider interval.
+SELECT bool_and(wide.upper > narrow.upper AND wide.lower < narrow.lower) AS wider
+FROM forecast_ensemble('FAST', horizon => 5, level => 0.95, models => '{naive}') AS wide
+JOIN forecast_ensemble('FAST', horizon => 5, level => 0.5, models => '{naive}') AS narrow USING (step);
+-- On a wave that turns every few days a model that sees it beats the last price, and weighs more.
+SELECT model, weight > 0.5 AS weighs_more, relative_mae < 0.6 AS is_better, status FROM forecast_members('{FAST}', horizon => 3, models => '{naive,arima}');
+SELECT round(sum(weight)::numeric, 12) AS weights, count(*) AS members FROM forecast_members('{FAST}', horizon => 3);
+
+-- Equal market weights, no views: the market's own portfolio comes back from its own returns.
+SELECT ticker, round(market_weight::numeric, 6) AS market_weight, view_return, round(weight::numeric, 6) AS weight, round(active_weight::numeric, 6) AS active_weight
+FROM black_litterman('{SLOW,FAST}', market_caps => '{"SLOW": 3, "FAST": 1}');
+-- A certain view holds exactly; one without confidence in it changes nothing.
+SELECT ticker, round(posterior_return::numeric, 6) AS posterior_return FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 1}]') WHERE ticker = 'SLOW';
+SELECT bool_and(abs(posterior_return - prior_return) < 1e-15) AS unchanged FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 0}]');
+SELECT view, view_return, round(implied_confidence::numeric, 6) AS implied_confidence FROM view_report('{SLOW,FAST}', views => '["SLOW = 10%", {"view": "FAST - SLOW = 2%", "confidence": 0.3}]');
+SELECT ticker, round(weight::numeric, 6) AS weight, round(risk_contribution::numeric, 6) AS risk_contribution FROM optimize_portfolio('{SLOW,FAST}', objective => 'risk_parity');
+SELECT point, volatility > 0 AS has_risk, round((SELECT sum(value::float8) FROM jsonb_each_text(weights))::numeric, 9) AS sum_of_weights FROM efficient_frontier('{SLOW,FAST}', points => 3);
+SELECT ticker, other_ticker, round(correlation::numeric, 3) AS correlation FROM covariance_matrix('{SLOW,FAST}', covariance => 'sample_cov');
+SELECT round(volatility::numeric, 6) = (SELECT round(volatility::numeric, 6) FROM optimize_portfolio('{SLOW,FAST}') WHERE ticker = 'SLOW') AS is_its_volatility
+FROM portfolio_performance('{"SLOW": 1}', tickers => '{SLOW,FAST}');
+SELECT ticker, shares, round(price::numeric, 2) AS price, round(amount::numeric, 2) AS amount FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000);
+SELECT mean, covariance FROM bl_posterior('{{0.25,0},{0,0.25}}', '{0.125,0.25}', '{{1,0}}', '{0.375}', '{0.125}', 0.5);
+
+SELECT scope, max_threads > 0 AS has_threads, pid FROM pool_status;
+SELECT count(*) AS running FROM progress;
+SHOW folio.seed;

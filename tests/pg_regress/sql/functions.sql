@@ -14,7 +14,7 @@ FROM forecast_ensemble('LINE', horizon => 3, models => '{drift}');
 -- Forecasts fall on weekdays: the last price is of Wednesday, 2025-05-14.
 SELECT DISTINCT step, ts, extract(isodow FROM ts) AS weekday FROM forecast_ensemble(horizon => 5, models => '{naive}') ORDER BY step;
 -- The naive forecast is the last price; every ticker has the same steps.
-SELECT f.ticker, f.step, f.forecast = w.close AS is_last_price, f.lower < f.forecast AND f.forecast < f.upper AS has_interval
+SELECT f.ticker, f.step, abs(f.forecast - w.close) < 1e-9 AS is_last_price, f.lower < f.forecast AND f.forecast < f.upper AS has_interval
 FROM forecast_ensemble('{SLOW,FAST}'::text[], horizon => 2, models => '{naive}') AS f
 JOIN waves AS w ON w.ticker = f.ticker AND w.ts = '2025-05-14' ORDER BY 1, 2;
 -- A wider level gives a wider interval.

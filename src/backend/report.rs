@@ -1,4 +1,5 @@
-//! From an error to what the user reads: SQLSTATE, message, DETAIL and HINT. One exhaustive match for the engine's.
+//! From an error to what the user reads: SQLSTATE, message, DETAIL and HINT. The matches over the engine's errors are
+//! exhaustive.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -122,73 +123,71 @@ fn state_of_next_error(state: SqlState) {
 
 impl From<Error> for Report {
     fn from(error: Error) -> Report {
-        let (state, detail, hint) = match &error {
-            Error::Cancelled => (
-                SqlState::QUERY_CANCELED,
-                "The computation was asked to stop.".to_owned(),
+        let (detail, hint) = detail_and_hint(&error);
+        Report::new(state_of(&error), error.to_string(), detail, hint)
+    }
+}
+
+fn state_of(error: &Error) -> SqlState {
+    match error {
+        Error::Cancelled => SqlState::QUERY_CANCELED,
+        Error::InvalidArgument { .. }
+        | Error::UnknownName { .. }
+        | Error::InvalidView { .. }
+        | Error::UnknownTicker { .. } => SqlState::INVALID_PARAMETER_VALUE,
+        Error::BadPrices { .. } => SqlState::BAD_PRICES,
+        Error::TooShort { .. } | Error::NoModel { .. } => SqlState::HISTORY_TOO_SHORT,
+        Error::Infeasible { .. } => SqlState::INFEASIBLE,
+        Error::NotPositiveSemidefinite { .. } => SqlState::NOT_POSITIVE_SEMIDEFINITE,
+        Error::SolverFailed { .. } => SqlState::SOLVER_FAILED,
+        Error::MemoryLimit { .. } => SqlState::OUT_OF_MEMORY,
+        Error::Internal { .. } => SqlState::INTERNAL_ERROR,
+    }
+}
+
+fn detail_and_hint(error: &Error) -> (String, String) {
+    match error {
+            Error::Cancelled => ("The computation was asked to stop.".to_owned(),
                 "Nothing was changed; call again.".to_owned(),
             ),
-            Error::InvalidArgument { value, expected, .. } => (
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("Given: {value}."),
+            Error::InvalidArgument { value, expected, .. } => (format!("Given: {value}."),
                 format!("Expected: {expected}."),
             ),
-            Error::UnknownName { name, valid, .. } => (
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("Given: \"{name}\"."),
+            Error::UnknownName { name, valid, .. } => (format!("Given: \"{name}\"."),
                 if valid.is_empty() { "None is known here.".to_owned() } else { format!("Valid: {}.", valid.join(", ")) },
             ),
-            Error::InvalidView { view, reason } => (
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("In {view}: {reason}."),
-                "Write a view as 'AAPL = 10%' or 'MSFT - GE = 5%', or as {\"view\": \"AAPL = 10%\", \"confidence\": 0.6}."
+            Error::InvalidView { view, reason } => (format!("In {view}: {reason}."),
+                "Write a view as 'AAPL = 10%' or 'MSFT - GE = 5%', or as \
+                 {\"view\": \"AAPL = 10%\", \"confidence\": 0.6}."
                     .to_owned(),
             ),
-            Error::BadPrices { ticker, rows, total } => (
-                SqlState::BAD_PRICES,
-                format!("{} of {ticker}: {}.", count(*total, "bad row"), list_bad_rows(rows, *total)),
-                "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, one a time."
+            Error::BadPrices { ticker, rows, total } => (format!("{} of {ticker}: {}.", count(*total, "bad row"), list_bad_rows(rows, *total)),
+                "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, \
+                 one a time."
                     .to_owned(),
             ),
-            Error::TooShort { need, found } => (
-                SqlState::HISTORY_TOO_SHORT,
-                format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),
+            Error::TooShort { need, found } => (format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),
                 "Load more prices, leave these tickers out, or raise folio.history or as_of.".to_owned(),
             ),
-            Error::UnknownTicker { ticker } => (
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("The price relation has no row that you may read with ticker \"{ticker}\" up to as_of."),
+            Error::UnknownTicker { ticker } => (format!("No row with ticker \"{ticker}\" that you may read, up to as_of."),
                 "Tickers are compared as they are written, with upper and lower case.".to_owned(),
             ),
-            Error::NoModel { ticker, failures } => (
-                SqlState::HISTORY_TOO_SHORT,
-                format!("Ticker {ticker}: {}.", list_failures(failures)),
+            Error::NoModel { ticker, failures } => (format!("Ticker {ticker}: {}.", list_failures(failures)),
                 "Add naive to the models, or load more prices.".to_owned(),
             ),
-            Error::Infeasible { reason, feasible } => (SqlState::INFEASIBLE, sentence(reason), format!("Feasible: {feasible}.")),
-            Error::NotPositiveSemidefinite { smallest_eigenvalue } => (
-                SqlState::NOT_POSITIVE_SEMIDEFINITE,
-                format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
-                "Use covariance => 'ledoit_wolf', or give a matrix whose eigenvalues are all at least zero.".to_owned(),
+            Error::Infeasible { reason, feasible } => (sentence(reason), format!("Feasible: {feasible}.")),
+            Error::NotPositiveSemidefinite { smallest_eigenvalue } => (format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
+                "Use covariance => 'ledoit_wolf', or a matrix without negative eigenvalues.".to_owned(),
             ),
-            Error::SolverFailed { status } => (
-                SqlState::SOLVER_FAILED,
-                format!("Solver status: {status}."),
+            Error::SolverFailed { status } => (format!("Solver status: {status}."),
                 "Loosen the constraints, or use covariance => 'ledoit_wolf'.".to_owned(),
             ),
-            Error::MemoryLimit { need_bytes, limit_bytes } => (
-                SqlState::OUT_OF_MEMORY,
-                format!("Needed: {} MB. Limit: {} MB.", need_bytes >> 20, limit_bytes >> 20),
+            Error::MemoryLimit { need_bytes, limit_bytes } => (format!("Needed: {} MB. Limit: {} MB.", need_bytes >> 20, limit_bytes >> 20),
                 "Raise folio.memory_limit, or ask for fewer tickers or a shorter history.".to_owned(),
             ),
-            Error::Internal { message } => (
-                SqlState::INTERNAL_ERROR,
-                format!("{message}."),
-                "This is a defect of pg_folio; the session goes on. Please report it with this text.".to_owned(),
+            Error::Internal { message } => (format!("{message}."),
+                "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
             ),
-            other => (SqlState::INTERNAL_ERROR, format!("{other:?}"), "Please report it with this text.".to_owned()),
-        };
-        Report::new(state, error.to_string(), detail, hint)
     }
 }
 

@@ -8,9 +8,9 @@ use crate::task::Cancelled;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure of a call. Each variant carries the values that a message needs; the texts for users of SQL live in
-/// the shell, where each variant has its SQLSTATE, DETAIL and HINT.
+/// the shell, where each variant has its SQLSTATE, DETAIL and HINT. It is exhaustive on purpose: a new variant does not
+/// compile there before it has them.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The caller asked to stop.
     #[error("cancelled")]

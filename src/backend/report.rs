@@ -147,47 +147,59 @@ fn state_of(error: &Error) -> SqlState {
 
 fn detail_and_hint(error: &Error) -> (String, String) {
     match error {
-            Error::Cancelled => ("The computation was asked to stop.".to_owned(),
-                "Nothing was changed; call again.".to_owned(),
-            ),
-            Error::InvalidArgument { value, expected, .. } => (format!("Given: {value}."),
-                format!("Expected: {expected}."),
-            ),
-            Error::UnknownName { name, valid, .. } => (format!("Given: \"{name}\"."),
-                if valid.is_empty() { "None is known here.".to_owned() } else { format!("Valid: {}.", valid.join(", ")) },
-            ),
-            Error::InvalidView { view, reason } => (format!("In {view}: {reason}."),
-                "Write a view as 'AAPL = 10%' or 'MSFT - GE = 5%', or as \
-                 {\"view\": \"AAPL = 10%\", \"confidence\": 0.6}."
-                    .to_owned(),
-            ),
-            Error::BadPrices { ticker, rows, total } => (format!("{} of {ticker}: {}.", count(*total, "bad row"), list_bad_rows(rows, *total)),
-                "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, \
-                 one a time."
-                    .to_owned(),
-            ),
-            Error::TooShort { need, found } => (format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),
-                "Load more prices, leave these tickers out, or raise folio.history or as_of.".to_owned(),
-            ),
-            Error::UnknownTicker { ticker } => (format!("No row with ticker \"{ticker}\" that you may read, up to as_of."),
-                "Tickers are compared as they are written, with upper and lower case.".to_owned(),
-            ),
-            Error::NoModel { ticker, failures } => (format!("Ticker {ticker}: {}.", list_failures(failures)),
-                "Add naive to the models, or load more prices.".to_owned(),
-            ),
-            Error::Infeasible { reason, feasible } => (sentence(reason), format!("Feasible: {feasible}.")),
-            Error::NotPositiveSemidefinite { smallest_eigenvalue } => (format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
-                "Use covariance => 'ledoit_wolf', or a matrix without negative eigenvalues.".to_owned(),
-            ),
-            Error::SolverFailed { status } => (format!("Solver status: {status}."),
-                "Loosen the constraints, or use covariance => 'ledoit_wolf'.".to_owned(),
-            ),
-            Error::MemoryLimit { need_bytes, limit_bytes } => (format!("Needed: {} MB. Limit: {} MB.", need_bytes >> 20, limit_bytes >> 20),
-                "Raise folio.memory_limit, or ask for fewer tickers or a shorter history.".to_owned(),
-            ),
-            Error::Internal { message } => (format!("{message}."),
-                "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
-            ),
+        Error::Cancelled => (
+            "The computation was asked to stop.".to_owned(),
+            "Nothing was changed; call again.".to_owned(),
+        ),
+        Error::InvalidArgument { value, expected, .. } => (
+            format!("Given: {value}."),
+            format!("Expected: {expected}."),
+        ),
+        Error::UnknownName { name, valid, .. } => (
+            format!("Given: \"{name}\"."),
+            if valid.is_empty() { "None is known here.".to_owned() } else { format!("Valid: {}.", valid.join(", ")) },
+        ),
+        Error::InvalidView { view, reason } => (
+            format!("In {view}: {reason}."),
+            "Write a view as 'AAPL = 10%' or 'MSFT - GE = 5%', or as \
+             {\"view\": \"AAPL = 10%\", \"confidence\": 0.6}."
+                .to_owned(),
+        ),
+        Error::BadPrices { ticker, rows, total } => (
+            format!("{} of {ticker}: {}.", count(*total, "bad row"), list_bad_rows(rows, *total)),
+            "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, \
+             one a time."
+                .to_owned(),
+        ),
+        Error::TooShort { need, found } => (
+            format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),
+            "Load more prices, leave these tickers out, or raise folio.history or as_of.".to_owned(),
+        ),
+        Error::UnknownTicker { ticker } => (
+            format!("No row with ticker \"{ticker}\" that you may read, up to as_of."),
+            "Tickers are compared as they are written, with upper and lower case.".to_owned(),
+        ),
+        Error::NoModel { ticker, failures } => (
+            format!("Ticker {ticker}: {}.", list_failures(failures)),
+            "Add naive to the models, or load more prices.".to_owned(),
+        ),
+        Error::Infeasible { reason, feasible } => (sentence(reason), format!("Feasible: {feasible}.")),
+        Error::NotPositiveSemidefinite { smallest_eigenvalue } => (
+            format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
+            "Use covariance => 'ledoit_wolf', or a matrix without negative eigenvalues.".to_owned(),
+        ),
+        Error::SolverFailed { status } => (
+            format!("Solver status: {status}."),
+            "Loosen the constraints, or use covariance => 'ledoit_wolf'.".to_owned(),
+        ),
+        Error::MemoryLimit { need_bytes, limit_bytes } => (
+            format!("Needed: {} MB. Limit: {} MB.", need_bytes >> 20, limit_bytes >> 20),
+            "Raise folio.memory_limit, or ask for fewer tickers or a shorter history.".to_owned(),
+        ),
+        Error::Internal { message } => (
+            format!("{message}."),
+            "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
+        ),
     }
 }
 

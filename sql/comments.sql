@@ -15,6 +15,10 @@ COMMENT ON FUNCTION @extschema@.forecast_members(text[], integer, text[], timest
 (validation_rmse: of the log price over all steps; relative_mae: mean absolute error relative to the last price as forecast), the CPU time
 of both fits and all forecasts in ms, the reason of a failure in status, and the fit itself in detail.';
 
+COMMENT ON FUNCTION @extschema@.forecast_views(text[], integer, text[], timestamptz, integer, regclass) IS
+'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
+at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble.';
+
 COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
 tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6}.

@@ -127,6 +127,27 @@ fn forecast_members(
     })))
 }
 
+/// Forecasts as views for black_litterman: the annual return of each ticker's forecast at the horizon, with the variance
+/// of its calibrated interval. A ticker that cannot be forecast has no view.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+fn forecast_views(
+    tickers: default!(Option<Names>, "NULL"),
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> JsonB {
+    let relation = prices.map(|relation| relation.oid());
+    let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
+    JsonB(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let level = Level::new(DEFAULT_LEVEL)?;
+        let view =
+            |report: &forecast::Report| forecast::view(&report.ticker, report.outcome.as_ref().ok()?, level);
+        Ok(arguments.forecast()?.iter().filter_map(view).collect())
+    })))
+}
+
 /// What the forecast functions have in common: their arguments, where NULL takes the setting or the default.
 struct Arguments {
     tickers: Option<Vec<String>>,

@@ -5,8 +5,10 @@ mod ensemble;
 mod interval;
 mod member;
 mod request;
+mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
 pub use member::{Member, MemberFit};
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
+pub use view::view;

@@ -24,6 +24,10 @@ JOIN forecast_ensemble('FAST', horizon => 5, level => 0.5, models => '{naive}') 
 -- On a wave that turns every few days a model that sees it beats the last price, and weighs more.
 SELECT model, weight > 0.5 AS weighs_more, relative_mae < 0.6 AS is_better, status FROM forecast_members('{FAST}', horizon => 3, models => '{naive,arima}');
 SELECT round(sum(weight)::numeric, 12) AS weights, count(*) AS members FROM forecast_members('{FAST}', horizon => 3);
+-- A forecast as a view: the line's growth in a year of 252 days, whatever the horizon.
+SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((exp(0.252) - 1)::numeric, 6) AS expected,
+       (v -> 0 ->> 'variance')::float8 > 0 AS has_variance
+FROM forecast_views('{LINE,NONE}', horizon => 10, models => '{drift}') AS v;
 
 -- Equal market weights, no views: the market's own portfolio comes back from its own returns.
 SELECT ticker, round(market_weight::numeric, 6) AS market_weight, view_return, round(weight::numeric, 6) AS weight, round(active_weight::numeric, 6) AS active_weight

@@ -48,6 +48,8 @@ pub enum Status {
 /// One ticker's forecast.
 #[derive(Debug, Clone)]
 pub struct Ensemble {
+    /// The price that the forecasts start from.
+    pub last_close: f64,
     /// The steps 1, 2, ..., horizon.
     pub steps: Vec<Step>,
     /// The models, in the order of [`crate::model::MODELS`].
@@ -161,7 +163,8 @@ fn combine(ticker: &str, plan: &Plan, mut members: Vec<Member>, request: &Reques
         (Some(_), true) => Status::Complete,
         (Some(_), false) => Status::Partial { missing },
     };
-    Ok(Ensemble { steps: steps(&plan.series, &path, &widths), members, status })
+    let last_close = plan.series.close().last().copied().unwrap_or(f64::NAN);
+    Ok(Ensemble { last_close, steps: steps(&plan.series, &path, &widths), members, status })
 }
 
 fn no_model(ticker: &str, members: &[Member]) -> Error {

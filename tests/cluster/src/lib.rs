@@ -3,6 +3,8 @@
 //! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, and says which by
 //! the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
 
+pub mod load;
+
 use postgres::{Client, Config, NoTls};
 use std::path::PathBuf;
 use std::process::Command;

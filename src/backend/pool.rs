@@ -31,8 +31,9 @@ const STACK_BYTES: usize = 2 << 20;
 /// The main thread looks at its interrupts at least this often, should a wake-up be lost.
 const WAIT_MILLISECONDS: i64 = 1000;
 
-/// A pool thread that waits for a slot looks at its cancel flag at least this often, should a wake-up be lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A pool thread that waits for a slot looks at its cancel flag at least this often, should a wake-up be lost. Not more
+/// often, since each look makes it runnable without a slot.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for the main thread, which computes where no other can be had: a signal does not end its sleep, since the
 /// server's handlers are installed with SA_RESTART, so it must look by itself.
@@ -74,6 +75,11 @@ impl Pool {
     /// How many threads compute at once.
     pub fn threads(&self) -> usize {
         self.threads.max(1)
+    }
+
+    /// Computes on no more than `threads` threads from now on.
+    pub fn limit_threads(&mut self, threads: usize) {
+        self.threads = self.threads.min(threads);
     }
 
     /// Says how many tasks the call will have, where it has them run in batches.

@@ -46,6 +46,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How many bytes of the limit prices may take while they are read; what they are needed for takes the rest.
+    pub fn price_bytes(&self) -> usize {
+        self.memory_limit / 2
+    }
+
     /// Reads every setting.
     pub fn read() -> Settings {
         let text = |setting: &GucSetting<Option<CString>>| {

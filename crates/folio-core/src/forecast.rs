@@ -4,9 +4,11 @@
 mod ensemble;
 mod interval;
 mod member;
+mod memory;
 mod request;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
 pub use member::{Member, MemberFit};
+pub use memory::Batches;
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};

@@ -11,7 +11,7 @@ const CALL: &str =
     "SELECT count(*) FROM forecast_ensemble(tickers => NULL, models => '{naive,drift,theta,arima,ets}')";
 
 const SESSIONS: usize = 8;
-const CALLS: u32 = 2;
+const CALLS: u32 = 1;
 
 /// A thread that wakes to wait for its slot is runnable for a moment.
 const MAX_SHARE_ABOVE: f64 = 0.01;
@@ -34,7 +34,7 @@ fn many_sessions_compute_on_no_more_threads_than_allowed() {
         .expect("pool_status")
         .get(0);
     let threads = usize::try_from(threads).expect("max_threads");
-    let alone = load::run(&database, 1, CALLS * SESSIONS as u32 / 2, CALL, threads);
+    let alone = load::run(&database, 1, CALLS * SESSIONS as u32 / 4, CALL, threads);
     let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
     println!("alone {alone:?}\nmany {many:?}");
     judge(&alone, &many);

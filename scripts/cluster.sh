@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Throw-away clusters: a new data folder at every start, reachable by a unix socket in it only, gone at the stop.
 #   cluster.sh start NAME PROFILE [CONF...]   with pg_test_config/CONF.conf, on the private server of dev or release
+#   cluster.sh standby NAME PRIMARY           a streaming standby of a cluster that runs
 #   cluster.sh psql NAME [ARG...]
 #   cluster.sh path NAME                      the folder of the socket: psql -h FOLDER -U postgres
 #   cluster.sh stop NAME
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-command=${1:?cluster.sh start|psql|path|stop NAME} name=${2:?cluster.sh $1 NAME}
+command=${1:?cluster.sh start|standby|psql|path|stop NAME} name=${2:?cluster.sh $1 NAME}
 shift 2
 dir=$(state_dir)/clusters/$name
 
@@ -36,6 +37,22 @@ start() {
     die "the cluster '$name' did not start" "$(tail -n 20 "$dir/log")"
 }
 
+standby() {
+  local primary bin
+  primary=$(dirname "$dir")/${1:?cluster.sh standby NAME PRIMARY}
+  stop
+  bin=$(cat "$primary/bin")
+  mkdir -p "$dir"
+  ! is_root || chown postgres "$dir"
+  chmod 700 "$dir"
+  cp "$primary/bin" "$dir/bin"
+  as_server "$bin/pg_basebackup" -h "$primary" -U postgres -D "$dir/data" -R --checkpoint=fast --no-sync ||
+    die "pg_basebackup failed"
+  printf "unix_socket_directories = '%s'\n" "$dir" | as_server tee -a "$dir/data/postgresql.conf" >/dev/null
+  as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -s -w start </dev/null >/dev/null ||
+    die "the standby '$name' did not start" "$(tail -n 20 "$dir/log")"
+}
+
 stop() {
   [ -d "$dir" ] || return 0
   if [ -f "$dir/data/postmaster.pid" ]; then
@@ -49,11 +66,12 @@ stop() {
 
 case $command in
   start) start "$@" ;;
+  standby) standby "$@" ;;
   stop) stop ;;
   path) printf '%s\n' "$dir" ;;
   psql)
     need_cluster
     exec "$bin/psql" -X -h "$dir" -U postgres "$@"
     ;;
-  *) die "cluster.sh: no command '$command'" "start, psql, path or stop" ;;
+  *) die "cluster.sh: no command '$command'" "start, standby, psql, path or stop" ;;
 esac

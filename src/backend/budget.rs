@@ -5,17 +5,20 @@
 //! waits: to the session that was served longest ago, whatever its number of threads. The main threads never hold a
 //! slot while they wait.
 //!
-//! Without shared_preload_libraries there is no shared memory to be had: each session then has its own cap,
-//! folio.threads_per_call, and says so in folio.pool_status.
+//! Without shared_preload_libraries there is no shared memory to be had: each session then has a budget of its own in
+//! its own memory, where folio.threads_per_call is the only cap, and says so in folio.pool_status.
 //!
 //! A killed backend makes the postmaster start all of shared memory anew, so no slot survives its holder. Every other
-//! way out passes [`Call`]'s drop or, for a session that ends, the exit callback in `pool.rs`.
+//! way out passes [`Call::end`] or, for a session that ends, the exit callback in `pool.rs`.
+//!
+//! What a session's entry holds changes under the one mutex only, except the counters of progress, so nothing here needs
+//! an ordering stronger than the mutex gives.
 
 use std::cell::UnsafeCell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use folio_core::task::{Cancel, Cancelled};
 use pgrx::prelude::*;
 
 use super::settings;
@@ -24,13 +27,14 @@ use super::settings;
 /// beside the work, and short enough that every session gets its turn soon.
 pub const QUANTUM: Duration = Duration::from_millis(20);
 
-/// A waiting thread looks at its cancel flag at least this often, should a wake-up be lost.
-const RECHECK_SECONDS: i64 = 1;
+/// The calls within calls of one session where the budget is its own: a price view that forecasts, and so on. Each takes
+/// stack, so the server's own limit of its depth is not far.
+const PRIVATE_CALLS: usize = 64;
 
 /// The sessions that can compute at once where the server does not say how many there can be (before Postgres 15).
 const FALLBACK_SESSIONS: usize = 2048;
 
-/// Where the budget lives; null where the library was not preloaded.
+/// The cluster's budget; null where the library was not preloaded.
 static SHARED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
 
 /// The head of the shared memory; `sessions` entries follow it.
@@ -41,6 +45,8 @@ struct Shared {
     sessions: usize,
     /// Slots that are held. Changed under the mutex.
     in_use: AtomicU32,
+    /// Threads that wait, over all sessions: only where all slots are held. Changed under the mutex.
+    waiting: AtomicU32,
     /// How many slots were ever granted: the clock of fairness. Changed under the mutex.
     grants: AtomicU64,
 }
@@ -60,7 +66,7 @@ pub struct Entry {
     granted: AtomicU32,
     /// Slots that the session holds, the granted ones included. Changed under the mutex.
     held: AtomicU32,
-    /// When the session was last granted a slot, by the clock of fairness.
+    /// When the session was last granted a slot, by the clock of fairness. Changed under the mutex.
     last_grant: AtomicU64,
     database: AtomicU32,
     user: AtomicU32,
@@ -122,19 +128,40 @@ pub struct Slots {
 
 /// The cluster's slots; None where the library was not preloaded.
 pub fn slots() -> Option<Slots> {
-    Shared::get().map(|shared| Slots { max_threads: shared.max_threads, in_use: shared.in_use.load(Relaxed) })
+    let slots =
+        |shared: &Shared| Slots { max_threads: shared.max_threads, in_use: shared.in_use.load(Relaxed) };
+    Shared::of_cluster().map(slots)
 }
 
-/// What every session computes now.
+/// What every session computes now; nothing where the library was not preloaded.
 pub fn activity() -> Vec<Activity> {
-    let busy = |entry: &&Entry| entry.pid.load(Relaxed) != 0;
-    Shared::get().into_iter().flat_map(Shared::entries).filter(busy).map(Entry::snapshot).collect()
+    let Some(shared) = Shared::of_cluster() else { return Vec::new() };
+    // Under the mutex an entry is of one call throughout: nobody sees one user's pid beside another's name.
+    let snapshot = |entry: &Entry| shared.locked(|| entry.is_busy().then(|| entry.snapshot()));
+    shared.entries().iter().filter(|entry| entry.is_busy()).filter_map(snapshot).collect()
 }
 
 impl Shared {
-    fn get() -> Option<&'static Shared> {
+    fn of_cluster() -> Option<&'static Shared> {
         // SAFETY: null, or set by on_shmem_startup to memory that lives as long as the process.
         unsafe { SHARED.load(Relaxed).as_ref() }
+    }
+
+    /// The cluster's budget, or else this session's own.
+    fn get() -> &'static Shared {
+        static PRIVATE: OnceLock<&'static Shared> = OnceLock::new();
+        Shared::of_cluster().unwrap_or_else(|| PRIVATE.get_or_init(Shared::private))
+    }
+
+    /// A budget of this process alone, with more slots than its calls have threads.
+    fn private() -> &'static Shared {
+        let words = Shared::bytes(PRIVATE_CALLS).div_ceil(size_of::<u64>());
+        let memory = Box::leak(vec![0_u64; words].into_boxed_slice()).as_mut_ptr().cast::<Shared>();
+        // SAFETY: the memory is large enough, aligned for u64 as both types are, never freed, and nobody else's yet.
+        unsafe {
+            initialise(memory, PRIVATE_CALLS, u32::MAX);
+            &*memory
+        }
     }
 
     fn bytes(sessions: usize) -> usize {
@@ -143,7 +170,7 @@ impl Shared {
 
     fn entries(&'static self) -> &'static [Entry] {
         let first = (&raw const *self).wrapping_add(1).cast::<Entry>();
-        // SAFETY: on_shmem_startup laid `sessions` entries behind the head; their alignment is not above its own.
+        // SAFETY: initialise laid `sessions` entries behind the head; their alignment is not above its own.
         unsafe { std::slice::from_raw_parts(first, self.sessions) }
     }
 
@@ -157,48 +184,59 @@ impl Shared {
         result
     }
 
+    // --- under the mutex ---
+
+    /// Takes a slot if one is free. Then nobody waits, for a slot that is given back goes to those who do.
+    fn take(&self, entry: &Entry) -> bool {
+        let free = self.in_use.load(Relaxed) < self.max_threads;
+        if free {
+            self.in_use.fetch_add(1, Relaxed);
+            self.grant(entry);
+        }
+        free
+    }
+
     fn grant(&self, entry: &Entry) {
         entry.held.fetch_add(1, Relaxed);
         entry.last_grant.store(self.grants.fetch_add(1, Relaxed) + 1, Relaxed);
     }
 
-    /// Takes a slot if one is free and nobody waits; else queues the calling thread. Tells whether it has the slot.
-    fn take_or_queue(&self, entry: &Entry) -> bool {
-        self.locked(|| {
-            let free = self.in_use.load(Relaxed) < self.max_threads;
-            if free {
-                self.in_use.fetch_add(1, Relaxed);
-                self.grant(entry);
-            } else {
-                entry.waiting.fetch_add(1, Relaxed);
-            }
-            free
-        })
+    fn queue(&self, entry: &Entry) {
+        entry.waiting.fetch_add(1, Relaxed);
+        self.waiting.fetch_add(1, Relaxed);
     }
 
-    /// Passes a slot of `entry` to the session that waits and was served longest ago, or gives it back.
-    fn release(&'static self, entry: &Entry) {
-        self.locked(|| {
-            entry.held.fetch_sub(1, Relaxed);
-            let waits = |entry: &&Entry| entry.waiting.load(Relaxed) > 0;
-            match self.entries().iter().filter(waits).min_by_key(|entry| entry.last_grant.load(Relaxed)) {
-                None => drop(self.in_use.fetch_sub(1, Relaxed)),
-                Some(next) => {
-                    next.waiting.fetch_sub(1, Relaxed);
-                    next.granted.fetch_add(1, Relaxed);
-                    self.grant(next);
-                    next.post();
-                }
-            }
-        });
+    fn leave_queue(&self, entry: &Entry, threads: u32) {
+        entry.waiting.fetch_sub(threads, Relaxed);
+        self.waiting.fetch_sub(threads, Relaxed);
     }
 
-    /// Whether anybody waits for a slot.
-    fn contended(&'static self) -> bool {
-        self.in_use.load(Relaxed) >= self.max_threads
-            && self.entries().iter().any(|entry| entry.waiting.load(Relaxed) > 0)
+    /// Passes a slot of `entry` to the session that waits and was served longest ago, which must then be woken, or
+    /// gives it back.
+    fn pass_on(&'static self, entry: &Entry) -> Option<&'static Entry> {
+        entry.held.fetch_sub(1, Relaxed);
+        let next = self.next_in_turn();
+        match next {
+            None => drop(self.in_use.fetch_sub(1, Relaxed)),
+            Some(next) => {
+                self.leave_queue(next, 1);
+                next.granted.fetch_add(1, Relaxed);
+                self.grant(next);
+            }
+        }
+        next
+    }
+
+    fn next_in_turn(&'static self) -> Option<&'static Entry> {
+        if self.waiting.load(Relaxed) == 0 {
+            return None;
+        }
+        let waits = |entry: &&Entry| entry.waiting.load(Relaxed) > 0;
+        self.entries().iter().filter(waits).min_by_key(|entry| entry.last_grant.load(Relaxed))
     }
 }
+
+const NANOSECONDS: libc::c_long = 1_000_000_000;
 
 impl Entry {
     fn post(&self) {
@@ -206,15 +244,34 @@ impl Entry {
         unsafe { libc::sem_post(self.wake.get()) };
     }
 
-    /// Sleeps until posted, or for [`RECHECK_SECONDS`].
-    fn sleep(&self) {
+    /// Sleeps until posted, but not longer than `patience`.
+    fn sleep(&self, patience: Duration) {
         let mut until = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: both pointers are valid; the semaphore is initialised.
         unsafe {
             libc::clock_gettime(libc::CLOCK_REALTIME, &mut until);
-            until.tv_sec += RECHECK_SECONDS;
+            let nanoseconds = until.tv_nsec + libc::c_long::from(patience.subsec_nanos().cast_signed());
+            until.tv_sec += patience.as_secs().cast_signed() + nanoseconds / NANOSECONDS;
+            until.tv_nsec = nanoseconds % NANOSECONDS;
             libc::sem_timedwait(self.wake.get(), &until);
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.pid.load(Relaxed) != 0
+    }
+
+    /// Makes a free entry that of a new call. Under the mutex.
+    fn open(&self, database: pg_sys::Oid, user: pg_sys::Oid, started: pg_sys::TimestampTz) {
+        self.database.store(database.to_u32(), Relaxed);
+        self.user.store(user.to_u32(), Relaxed);
+        self.started.store(started.cast_unsigned(), Relaxed);
+        self.phase.store(Phase::ReadingPrices as u32, Relaxed);
+        for counter in [&self.threads, &self.tasks_total, &self.tasks_done, &self.tasks_failed] {
+            counter.store(0, Relaxed);
+        }
+        self.cpu_micros.store(0, Relaxed);
+        self.pid.store(pid(), Relaxed);
     }
 
     fn snapshot(&self) -> Activity {
@@ -234,9 +291,12 @@ impl Entry {
     }
 }
 
-/// A session's call, from its start to its end: its entry in shared memory, if there is any.
+/// A session's call, from its start to its end: its entry in the budget.
 #[derive(Clone, Copy)]
-pub struct Call(Option<(&'static Shared, &'static Entry)>);
+pub struct Call {
+    shared: &'static Shared,
+    entry: &'static Entry,
+}
 
 /// More calls at once than there is room for; it takes calls within calls in every session to get there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,118 +305,136 @@ pub struct TooManyCalls;
 impl Call {
     /// Registers a call of this session. Main thread only.
     pub fn start() -> Result<Call, TooManyCalls> {
-        let Some(shared) = Shared::get() else { return Ok(Call(None)) };
-        let free = |entry: &&Entry| entry.pid.compare_exchange(0, pid(), Relaxed, Relaxed).is_ok();
-        let entry = shared.entries().iter().find(free).ok_or(TooManyCalls)?;
+        let shared = Shared::get();
         // SAFETY: plain reads of this session's own variables on the main thread.
         let (database, user, now) =
             unsafe { (pg_sys::MyDatabaseId, pg_sys::GetUserId(), pg_sys::GetCurrentTimestamp()) };
-        entry.database.store(database.to_u32(), Relaxed);
-        entry.user.store(user.to_u32(), Relaxed);
-        entry.started.store(now.cast_unsigned(), Relaxed);
-        for counter in [&entry.threads, &entry.tasks_total, &entry.tasks_done, &entry.tasks_failed] {
-            counter.store(0, Relaxed);
-        }
-        entry.cpu_micros.store(0, Relaxed);
-        let call = Call(Some((shared, entry)));
-        call.enter(Phase::ReadingPrices);
-        Ok(call)
+        shared.locked(|| {
+            let entry = shared.entries().iter().find(|entry| !entry.is_busy()).ok_or(TooManyCalls)?;
+            entry.open(database, user, now);
+            Ok(Call { shared, entry })
+        })
     }
 
     /// Says what the call is doing now.
     pub fn enter(&self, phase: Phase) {
-        if let Some((_, entry)) = self.0 {
-            entry.phase.store(phase as u32, Relaxed);
-        }
+        self.entry.phase.store(phase as u32, Relaxed);
     }
 
-    /// Announces further tasks and the threads that they run on.
+    /// Announces how many tasks there will be in the whole call, where that is known before they are planned.
+    pub fn announce(&self, tasks: usize) {
+        self.entry.tasks_total.fetch_max(u32::try_from(tasks).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Further tasks begin, on so many threads.
     pub fn plan(&self, threads: usize, tasks: usize) {
-        let Some((_, entry)) = self.0 else { return };
-        entry.threads.store(u32::try_from(threads).unwrap_or(u32::MAX), Relaxed);
-        entry.tasks_total.fetch_add(u32::try_from(tasks).unwrap_or(u32::MAX), Relaxed);
+        self.entry.threads.store(u32::try_from(threads).unwrap_or(u32::MAX), Relaxed);
+        self.announce(self.tasks().0 as usize + tasks);
     }
 
-    /// Ends the call: the entry is free again. Every thread has released its slot before.
-    pub fn end(&self) {
-        let Some((shared, entry)) = self.0 else { return };
-        // Slots that were granted to threads which did not wake to take them.
-        while entry.held.load(Relaxed) > 0 {
-            shared.release(entry);
-        }
-        shared.locked(|| {
-            entry.waiting.store(0, Relaxed);
-            entry.granted.store(0, Relaxed);
-        });
-        // SAFETY: no thread of this call sleeps any more, so posts that nobody took can be taken here.
-        while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
-        entry.pid.store(0, Relaxed);
+    /// How many tasks have ended, and how many there are.
+    pub fn tasks(&self) -> (u32, u32) {
+        (self.entry.tasks_done.load(Relaxed), self.entry.tasks_total.load(Relaxed))
     }
 
     /// Counts a task that has ended.
     pub fn count(&self, succeeded: bool, cpu: Duration) {
-        let Some((_, entry)) = self.0 else { return };
-        entry.tasks_done.fetch_add(1, Relaxed);
-        entry.tasks_failed.fetch_add(u32::from(!succeeded), Relaxed);
-        entry.cpu_micros.fetch_add(cpu.as_micros() as u64, Relaxed);
+        self.entry.tasks_done.fetch_add(1, Relaxed);
+        self.entry.tasks_failed.fetch_add(u32::from(!succeeded), Relaxed);
+        self.entry.cpu_micros.fetch_add(cpu.as_micros() as u64, Relaxed);
     }
 
-    /// Waits for a slot, asleep.
-    pub fn acquire(&self, cancel: &Cancel) -> Result<Slot, Cancelled> {
-        let Some((shared, entry)) = self.0 else { return Ok(Slot(None)) };
-        if shared.take_or_queue(entry) {
-            return Ok(Slot(self.0));
-        }
-        loop {
-            entry.sleep();
-            let granted = shared.locked(|| {
-                let granted = entry.granted.load(Relaxed) > 0;
-                if granted {
-                    entry.granted.fetch_sub(1, Relaxed);
-                } else if cancel.check().is_err() {
-                    entry.waiting.fetch_sub(1, Relaxed);
-                }
-                granted
-            });
-            if granted {
-                return Ok(Slot(self.0));
+    /// Ends the call: the entry is free again. Its threads have been joined, so it holds and awaits nothing, unless the
+    /// session ends in the middle of an inline task.
+    pub fn end(&self) {
+        let Call { shared, entry } = *self;
+        shared.locked(|| {
+            shared.leave_queue(entry, entry.waiting.load(Relaxed));
+            entry.granted.store(0, Relaxed);
+            while entry.held.load(Relaxed) > 0 {
+                shared.pass_on(entry).into_iter().for_each(Entry::post);
             }
-            cancel.check()?;
+            // Posts that nobody slept for; the next call's threads would wake for nothing.
+            // SAFETY: the semaphore is initialised.
+            while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
+            entry.pid.store(0, Relaxed);
+        });
+    }
+
+    /// Waits for a slot, asleep. None once `give_up` says that it is not wanted any more: it is asked under the mutex,
+    /// before each sleep of at most `patience`; [`Call::wake_all`] ends the sleep.
+    pub fn acquire(&self, patience: Duration, give_up: impl Fn() -> bool) -> Option<Slot> {
+        let Call { shared, entry } = *self;
+        let mut queued = false;
+        loop {
+            let turn = shared.locked(|| {
+                if queued && entry.granted.load(Relaxed) > 0 {
+                    entry.granted.fetch_sub(1, Relaxed);
+                    return Turn::Granted;
+                }
+                if give_up() {
+                    shared.leave_queue(entry, u32::from(queued));
+                    return Turn::GivenUp;
+                }
+                if !queued && shared.take(entry) {
+                    return Turn::Granted;
+                }
+                if !queued {
+                    shared.queue(entry);
+                }
+                Turn::Waiting
+            });
+            match turn {
+                Turn::Granted => return Some(Slot(*self)),
+                Turn::GivenUp => return None,
+                Turn::Waiting => entry.sleep(patience),
+            }
+            queued = true;
         }
     }
 
-    /// Wakes the session's waiting threads so that they see that they were cancelled.
+    /// Wakes the call's waiting threads so that they ask again whether they shall give up. One that has not asked yet
+    /// will do so under the mutex, so none sleeps on.
     pub fn wake_all(&self) {
-        let Some((_, entry)) = self.0 else { return };
-        for _ in 0..entry.waiting.load(Relaxed) + entry.granted.load(Relaxed) {
-            entry.post();
+        let waiting = self.shared.locked(|| self.entry.waiting.load(Relaxed));
+        for _ in 0..waiting {
+            self.entry.post();
         }
     }
 }
 
+/// What became of the wait for a slot.
+enum Turn {
+    Granted,
+    GivenUp,
+    Waiting,
+}
+
 /// The right to compute on one thread; given back when dropped.
-pub struct Slot(Option<(&'static Shared, &'static Entry)>);
+pub struct Slot(Call);
 
 impl Slot {
-    /// Whether another session waits for a slot.
+    /// Whether a thread waits for a slot.
     pub fn wanted(&self) -> bool {
-        self.0.is_some_and(|(shared, _)| shared.contended())
+        self.0.shared.waiting.load(Relaxed) > 0
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some((shared, entry)) = self.0 {
-            shared.release(entry);
+        let Call { shared, entry } = self.0;
+        // Woken outside the mutex, lest the first thing that the woken thread does is to wait for it.
+        if let Some(next) = shared.locked(|| shared.pass_on(entry)) {
+            next.post();
         }
     }
 }
 
 /// Ends whatever calls this process has: the last net of a session that ends.
 pub fn end_calls_of_this_process() {
-    let Some(shared) = Shared::get() else { return };
+    let shared = Shared::get();
     for entry in shared.entries().iter().filter(|entry| entry.pid.load(Relaxed) == pid()) {
-        Call(Some((shared, entry))).end();
+        Call { shared, entry }.end();
     }
 }
 
@@ -430,7 +508,7 @@ extern "C-unwind" fn on_shmem_startup() {
         let memory = pg_sys::ShmemInitStruct(c"pg_folio".as_ptr(), Shared::bytes(sessions), &mut found)
             .cast::<Shared>();
         if !found {
-            initialise(memory, sessions);
+            initialise(memory, sessions, u32::try_from(settings::max_threads()).unwrap_or(1));
         }
         pg_sys::LWLockRelease(lock);
         SHARED.store(memory, Relaxed);
@@ -442,11 +520,11 @@ const ADDIN_SHMEM_INIT_LOCK: usize = 21;
 
 /// # Safety
 /// `memory` has room for the head and `sessions` entries, and nobody else sees it yet.
-unsafe fn initialise(memory: *mut Shared, sessions: usize) {
+unsafe fn initialise(memory: *mut Shared, sessions: usize, max_threads: u32) {
     // SAFETY: all zero bytes are valid for both types; the mutex and the semaphores are initialised before use.
     unsafe {
         std::ptr::write_bytes(memory.cast::<u8>(), 0, Shared::bytes(sessions));
-        (*memory).max_threads = u32::try_from(settings::max_threads()).unwrap_or(1);
+        (*memory).max_threads = max_threads;
         (*memory).sessions = sessions;
         let mut shared_by_processes: libc::pthread_mutexattr_t = std::mem::zeroed();
         libc::pthread_mutexattr_init(&mut shared_by_processes);

@@ -8,7 +8,7 @@ use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::{PgRelation, PgTryBuilder, pg_sys, spi};
+use pgrx::{PgRelation, PgTryBuilder, check_for_interrupts, pg_sys, spi};
 
 use super::report::{Report, Result, SqlState};
 
@@ -32,9 +32,41 @@ pub struct Selection {
 }
 
 /// Reads the prices. The panel has a column per ticker asked for, also for those that have no rows.
-pub fn read(selection: &Selection, default_relation: &str) -> Result<PricePanel> {
+///
+/// # Errors
+/// [`Error::MemoryLimit`] where they take more than `limit` bytes.
+pub fn read(selection: &Selection, default_relation: &str, limit: usize) -> Result<PricePanel> {
+    let rows = Source::open(selection.relation, default_relation)?.fetch(selection, limit)?;
+    rows.map(|rows| panel(rows, selection)).map_err(|TooMany { bytes }| too_much_memory(bytes, limit))
+}
+
+/// Reads the prices and gives them to `each`: in one panel if they fit into `limit` bytes, else in several, one after the
+/// other, each with the number of tickers in all.
+pub fn read_in_batches(
+    selection: &Selection,
+    default_relation: &str,
+    limit: usize,
+    mut each: impl FnMut(PricePanel, usize) -> Result<()>,
+) -> Result<()> {
     let source = Source::open(selection.relation, default_relation)?;
-    let mut rows = source.fetch(selection)?;
+    if let Ok(rows) = source.fetch(selection, limit)? {
+        let panel = panel(rows, selection);
+        let tickers = panel.columns().len();
+        return each(panel, tickers);
+    }
+    let tickers = match &selection.tickers {
+        Some(tickers) => tickers.clone(),
+        None => source.tickers(selection)?,
+    };
+    for batch in tickers.chunks((limit / most_bytes(selection.history)).max(1)) {
+        let selection = Selection { tickers: Some(batch.to_vec()), ..selection.clone() };
+        let rows = source.fetch(&selection, usize::MAX)?.unwrap_or_default();
+        each(panel(rows, &selection), tickers.len())?;
+    }
+    Ok(())
+}
+
+fn panel(mut rows: Rows, selection: &Selection) -> PricePanel {
     let tickers = selection.tickers.clone().unwrap_or_else(|| {
         let mut all: Vec<String> = rows.keys().cloned().collect();
         all.sort_unstable();
@@ -47,7 +79,37 @@ pub fn read(selection: &Selection, default_relation: &str) -> Result<PricePanel>
         };
         (ticker, series)
     };
-    Ok(PricePanel::new(tickers.into_iter().map(column).collect()))
+    PricePanel::new(tickers.into_iter().map(column).collect())
+}
+
+/// The rows of each ticker, as they come.
+type Rows = HashMap<String, Vec<PriceRow>>;
+
+/// The rows take more than the limit.
+struct TooMany {
+    /// What was read of them until then.
+    bytes: usize,
+}
+
+/// How many bytes the rows of one ticker take at most while they are read: twice its history, see [`trim`], in a vector
+/// that may have room for twice as many.
+fn most_bytes(history: usize) -> usize {
+    4 * history * size_of::<PriceRow>()
+}
+
+/// Drops the rows that are older than the newest `history` once there are twice as many, so that a long table does not
+/// have to fit into memory. Gives the number of rows that it dropped.
+fn trim(rows: &mut Vec<PriceRow>, history: usize) -> usize {
+    if rows.len() < 2 * history {
+        return 0;
+    }
+    // Stable, so that of two rows of one time the same are kept as by sorting all rows at the end.
+    rows.sort_by_key(|row| row.ts);
+    rows.drain(..rows.len() - history).len()
+}
+
+fn too_much_memory(need_bytes: usize, limit_bytes: usize) -> Report {
+    Error::MemoryLimit { need_bytes, limit_bytes }.into()
 }
 
 /// The engine's time as Postgres' timestamp.
@@ -101,7 +163,8 @@ impl Source {
         Ok(Source { name, ticker_is_text })
     }
 
-    fn query(&self, selection: &Selection) -> (String, Vec<DatumWithOid<'static>>) {
+    /// A query of what is selected, as a statement with its arguments.
+    fn query(&self, selection: &Selection, columns: &str) -> (String, Vec<DatumWithOid<'static>>) {
         let mut arguments: Vec<DatumWithOid<'static>> = Vec::new();
         let mut conditions = vec!["ticker IS NOT NULL".to_owned()];
         if let Some(tickers) = &selection.tickers {
@@ -113,19 +176,36 @@ impl Source {
             arguments.push(as_of.into());
             conditions.push(format!("ts <= ${}", arguments.len()));
         }
-        let select = format!(
-            "SELECT ticker::text, ts::timestamp, close::float8 FROM {} WHERE {}",
-            self.name,
-            conditions.join(" AND ")
-        );
+        let select = format!("SELECT {columns} FROM {} WHERE {}", self.name, conditions.join(" AND "));
         (select, arguments)
     }
 
-    /// The rows of each ticker, as they come.
-    fn fetch(&self, selection: &Selection) -> Result<HashMap<String, Vec<PriceRow>>> {
-        let (query, arguments) = self.query(selection);
+    /// The rows of each ticker, as they come, or that they take more than `limit` bytes.
+    fn fetch(&self, selection: &Selection, limit: usize) -> Result<std::result::Result<Rows, TooMany>> {
+        let (query, arguments) = self.query(selection, "ticker::text, ts::timestamp, close::float8");
+        let history = selection.history;
+        self.as_caller(|| fetch_rows(&query, &arguments, history, limit))
+    }
+
+    /// The tickers that have rows, sorted by name.
+    fn tickers(&self, selection: &Selection) -> Result<Vec<String>> {
+        let (query, arguments) = self.query(selection, "DISTINCT ticker::text");
+        let mut tickers = self.as_caller(|| {
+            let mut tickers = Vec::new();
+            for_each_row(&query, &arguments, |row| {
+                tickers.extend(row.get::<String>(1)?);
+                Ok(true)
+            });
+            tickers
+        })?;
+        tickers.sort_unstable();
+        Ok(tickers)
+    }
+
+    /// Runs a query; that the user may not read is reported with what to do.
+    fn as_caller<T>(&self, query: impl FnOnce() -> T) -> Result<T> {
         let name = self.name.clone();
-        PgTryBuilder::new(AssertUnwindSafe(|| Ok(fetch_rows(&query, &arguments))))
+        PgTryBuilder::new(AssertUnwindSafe(|| Ok(query())))
             .catch_when(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, move |cause| {
                 Err(no_privilege(&name, cause))
             })
@@ -133,8 +213,38 @@ impl Source {
     }
 }
 
-fn fetch_rows(query: &str, arguments: &[DatumWithOid<'static>]) -> HashMap<String, Vec<PriceRow>> {
-    let mut rows: HashMap<String, Vec<PriceRow>> = HashMap::new();
+fn fetch_rows(
+    query: &str,
+    arguments: &[DatumWithOid<'static>],
+    history: usize,
+    limit: usize,
+) -> std::result::Result<Rows, TooMany> {
+    let mut rows = Rows::new();
+    // A vector that grows may have room for twice its rows.
+    let mut bytes: usize = 0;
+    let row_bytes = 2 * size_of::<PriceRow>();
+    for_each_row(query, arguments, |row| {
+        let Some(ticker) = row.get::<&str>(1)? else { return Ok(true) };
+        let price = PriceRow { ts: from_postgres(row.get(2)?), close: row.get(3)?.unwrap_or(f64::NAN) };
+        match rows.get_mut(ticker) {
+            Some(series) => {
+                series.push(price);
+                bytes -= row_bytes * trim(series, history);
+            }
+            None => drop(rows.insert(ticker.to_owned(), vec![price])),
+        }
+        bytes += row_bytes;
+        Ok(bytes <= limit)
+    });
+    if bytes <= limit { Ok(rows) } else { Err(TooMany { bytes }) }
+}
+
+/// Calls `each` with every row of a query, until it says that it has enough.
+fn for_each_row(
+    query: &str,
+    arguments: &[DatumWithOid<'static>],
+    mut each: impl FnMut(&spi::SpiHeapTupleData<'_>) -> spi::Result<bool>,
+) {
     Spi::connect(|client| {
         let mut cursor = client.open_cursor(query, arguments);
         loop {
@@ -143,23 +253,19 @@ fn fetch_rows(query: &str, arguments: &[DatumWithOid<'static>]) -> HashMap<Strin
                 return Ok::<_, spi::Error>(());
             }
             for row in batch {
-                let Some(ticker) = row.get::<&str>(1)? else { continue };
-                let price =
-                    PriceRow { ts: from_postgres(row.get(2)?), close: row.get(3)?.unwrap_or(f64::NAN) };
-                match rows.get_mut(ticker) {
-                    Some(series) => series.push(price),
-                    None => drop(rows.insert(ticker.to_owned(), vec![price])),
+                if !each(&row)? {
+                    return Ok(());
                 }
             }
             // SAFETY: the batch was consumed and nothing borrowed from it is left; pgrx would keep it to the end.
             unsafe { pg_sys::SPI_freetuptable(pg_sys::SPI_tuptable) };
+            check_for_interrupts!();
         }
     })
     .unwrap_or_else(|error: spi::Error| {
         let hint = "Please report it with this text.";
         Report::new(SqlState::INTERNAL_ERROR, "cannot read prices", error.to_string(), hint).raise()
     });
-    rows
 }
 
 fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {

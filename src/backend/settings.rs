@@ -9,10 +9,21 @@ static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"all"));
 static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
+static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEGABYTES);
+static PROGRESS_NOTICES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static SEED: GucSetting<i32> = GucSetting::<i32>::new(42);
 
 /// More threads than this help nobody: a call has at most a few hundred tasks of some ten milliseconds.
 const MAX_THREADS: i32 = 64;
+
+/// Enough for a call over 10,000 tickers in a few batches, and little beside the memory of a server that has so many.
+const DEFAULT_MEMORY_MEGABYTES: i32 = 1024;
+
+/// Less than this has no room for one fit of the largest model beside the prices of a ticker.
+const MIN_MEMORY_MEGABYTES: i32 = 16;
+
+/// A terabyte: more is a mistake in the unit.
+const MAX_MEMORY_MEGABYTES: i32 = 1 << 20;
 
 /// 400 years of trading days: more is a mistake.
 const MAX_HISTORY: i32 = 100_000;
@@ -28,11 +39,18 @@ pub struct Settings {
     pub models: Vec<String>,
     /// How many threads a call computes on.
     pub threads_per_call: usize,
+    /// How many bytes a call's prices, computations and results may take.
+    pub memory_limit: usize,
     /// Where randomness comes from.
     pub seed: u64,
 }
 
 impl Settings {
+    /// How many bytes of the limit prices may take while they are read; what they are needed for takes the rest.
+    pub fn price_bytes(&self) -> usize {
+        self.memory_limit / 2
+    }
+
     /// Reads every setting.
     pub fn read() -> Settings {
         let text = |setting: &GucSetting<Option<CString>>| {
@@ -52,6 +70,7 @@ impl Settings {
                 Ok(threads @ 1..) => threads,
                 _ => available_cores(),
             },
+            memory_limit: usize::try_from(MEMORY_LIMIT.get()).unwrap_or(0) << 20,
             seed: SEED.get().unsigned_abs().into(),
         }
     }
@@ -63,6 +82,11 @@ pub fn max_threads() -> usize {
         Ok(threads @ 1..) => threads,
         _ => available_cores(),
     }
+}
+
+/// Whether a long call says how far it is.
+pub fn progress_notices() -> bool {
+    PROGRESS_NOTICES.get()
 }
 
 /// The cores that this process' cgroup and affinity mask allow.
@@ -116,6 +140,24 @@ pub fn register() {
         &THREADS_PER_CALL,
         0,
         MAX_THREADS,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"folio.memory_limit",
+        c"How much memory one call may take for prices, computations and results.",
+        c"Where many tickers do not fit at once they are computed in batches, with the same results.",
+        &MEMORY_LIMIT,
+        MIN_MEMORY_MEGABYTES,
+        MAX_MEMORY_MEGABYTES,
+        GucContext::Userset,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_bool_guc(
+        c"folio.progress_notices",
+        c"Whether a call of more than five seconds tells every five seconds how far it is.",
+        c"folio.progress shows the same to other sessions.",
+        &PROGRESS_NOTICES,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -1,7 +1,7 @@
 //! The forecast functions.
 
 use folio_core::forecast::{
-    self, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, Status,
+    self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, Status,
 };
 use folio_core::panel::Timestamp;
 use folio_core::task::Seed;
@@ -45,12 +45,7 @@ fn forecast_one(
     TableIterator::new(or_raise(one_ticker(ticker).and_then(|tickers| {
         let arguments =
             Arguments { tickers: Some(tickers), horizon, models, level, as_of, history, relation };
-        let mut rows = Vec::new();
-        for report in arguments.forecast()? {
-            let ensemble = report.outcome?;
-            rows.extend(ensemble_rows(&report.ticker, &ensemble));
-        }
-        Ok(rows)
+        arguments.forecast(|report| Ok(ensemble_rows(&report.ticker, &report.outcome?)))
     })))
 }
 
@@ -82,10 +77,12 @@ fn forecast_many(
     let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let rows = |report: forecast::Report| match report.outcome {
-            Ok(ensemble) => ensemble_rows(&report.ticker, &ensemble),
-            Err(error) => vec![(report.ticker, None, None, None, None, None, Report::from(error).status())],
+            Ok(ensemble) => Ok(ensemble_rows(&report.ticker, &ensemble)),
+            Err(error) => {
+                Ok(vec![(report.ticker, None, None, None, None, None, Report::from(error).status())])
+            }
         };
-        Ok(arguments.forecast()?.into_iter().flat_map(rows).collect::<Vec<_>>())
+        arguments.forecast(rows)
     })))
 }
 
@@ -117,13 +114,13 @@ fn forecast_members(
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let rows = |report: forecast::Report| match report.outcome {
             Ok(ensemble) => {
-                ensemble.members.into_iter().map(|member| member_row(&report.ticker, member)).collect()
+                Ok(ensemble.members.into_iter().map(|member| member_row(&report.ticker, member)).collect())
             }
             Err(error) => {
-                vec![(report.ticker, None, None, Report::from(error).status(), None, None, None, None)]
+                Ok(vec![(report.ticker, None, None, Report::from(error).status(), None, None, None, None)])
             }
         };
-        Ok(arguments.forecast()?.into_iter().flat_map(rows).collect::<Vec<_>>())
+        arguments.forecast(rows)
     })))
 }
 
@@ -179,16 +176,30 @@ impl Arguments {
         })
     }
 
-    /// The whole way from SQL's arguments to the engine's reports.
-    fn forecast(self) -> Result<Vec<forecast::Report>> {
+    /// The whole way from SQL's arguments to rows, in batches that fit into folio.memory_limit. A model's numbers do not
+    /// depend on what else is computed, so neither do the rows depend on the batches.
+    fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
         let settings = Settings::read();
         let request = self.request(&settings)?;
         let history = prices::history(self.history.unwrap_or(settings.history))?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
-        let pool = Pool::start(settings.threads_per_call)?;
-        let panel = prices::read(&selection, &settings.prices)?;
-        Ok(forecast::forecast(panel, &request, &pool, &pool::cancel_flag())?)
+        let mut pool = Pool::start(settings.threads_per_call)?;
+        let cancel = pool::cancel_flag();
+        let mut all = Vec::new();
+        prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
+            pool.announce(tickers * request.models.models().len());
+            let batches = Batches::new(&panel, tickers, &request, pool.threads(), settings.memory_limit)?;
+            pool.limit_threads(batches.threads);
+            for batch in panel.into_batches(batches.tickers) {
+                for report in forecast::forecast(batch, &request, &pool, &cancel)? {
+                    all.extend(rows(report)?);
+                }
+            }
+            pool.reading();
+            Ok(())
+        })?;
+        Ok(all)
     }
 }
 

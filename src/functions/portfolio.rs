@@ -396,7 +396,7 @@ impl Source {
         let tickers = self.tickers.map(arguments::unique_tickers).transpose()?;
         let selection = Selection { relation: self.relation, tickers, as_of: self.as_of, history };
         let pool = Pool::start(1)?;
-        let panel = prices::read(&selection, &settings.prices)?;
+        let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?;
             work(&returns, cancel)

@@ -4,11 +4,13 @@
 mod ensemble;
 mod interval;
 mod member;
+mod memory;
 mod request;
 mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
 pub use member::{Member, MemberFit};
+pub use memory::Batches;
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
 pub use view::view;

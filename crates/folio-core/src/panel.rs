@@ -148,6 +148,15 @@ impl PricePanel {
         &self.columns
     }
 
+    /// The panel in pieces of at most `tickers` tickers, in their order.
+    pub fn into_batches(self, tickers: usize) -> impl Iterator<Item = PricePanel> {
+        let mut columns = self.columns.into_iter();
+        std::iter::from_fn(move || {
+            let batch: Vec<_> = columns.by_ref().take(tickers.max(1)).collect();
+            (!batch.is_empty()).then(|| PricePanel::new(batch))
+        })
+    }
+
     /// The columns, for a caller that moves the series into jobs.
     pub fn into_columns(self) -> Vec<(String, Result<Series>)> {
         self.columns
@@ -273,6 +282,19 @@ mod tests {
             (reasons.as_slice(), total),
             ([NotANumber, Zero, Negative, Infinite, Duplicate].as_slice(), 5)
         );
+    }
+
+    #[test]
+    fn batches_are_the_panel_in_its_order() {
+        let names = ["A", "B", "C", "D", "E"];
+        let panel = PricePanel::new(names.iter().map(|name| column(name, &[(1, 1.0)])).collect());
+        let sizes: Vec<usize> = panel.clone().into_batches(2).map(|batch| batch.columns().len()).collect();
+        assert_eq!(sizes, [2, 2, 1]);
+        assert_eq!(
+            panel.clone().into_batches(2).flat_map(PricePanel::into_columns).collect::<Vec<_>>(),
+            panel.columns()
+        );
+        assert_eq!(PricePanel::new(Vec::new()).into_batches(0).count(), 0);
     }
 
     #[test]

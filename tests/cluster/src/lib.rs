@@ -3,11 +3,16 @@
 //! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, and says which by
 //! the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
 
+pub mod load;
+pub mod private;
+
 use postgres::{Client, Config, NoTls};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The user that owns every throw-away cluster.
 const SUPERUSER: &str = "postgres";
@@ -41,39 +46,57 @@ pub fn is_preloaded() -> bool {
 
 /// A session of the superuser in database `name`.
 pub fn connect(name: &str) -> Client {
-    config(name).connect(NoTls).unwrap_or_else(|error| panic!("no session in database {name}: {error}"))
+    connect_at(&host(), name)
 }
 
-fn config(name: &str) -> Config {
+fn connect_at(host: &str, name: &str) -> Client {
+    config(host, name).connect(NoTls).unwrap_or_else(|error| panic!("no session in database {name}: {error}"))
+}
+
+fn config(host: &str, name: &str) -> Config {
     let mut config = Config::new();
-    config.host(&host()).user(SUPERUSER).dbname(name).connect_timeout(Duration::from_secs(10));
+    config.host(host).user(SUPERUSER).dbname(name).connect_timeout(Duration::from_secs(10));
     config
+}
+
+/// The first number in `make test`, the second in a soak.
+pub fn soak_or<T>(test: T, soak: T) -> T {
+    if std::env::var_os("FOLIO_TEST_SOAK").is_some() { soak } else { test }
 }
 
 /// A new database with the extension on its search path, dropped with the value. Tests run at the same time, each in
 /// its own.
 pub struct Database {
+    host: String,
     name: String,
 }
 
 impl Database {
     /// A database with the extension and nothing else.
     pub fn empty() -> Self {
+        Self::empty_at(host())
+    }
+
+    fn empty_at(host: String) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = connect("postgres");
+        let mut admin = connect_at(&host, "postgres");
         admin.batch_execute(&format!("CREATE DATABASE {name}")).expect("CREATE DATABASE");
         admin
             .batch_execute(&format!("ALTER DATABASE {name} SET search_path = \"$user\", public, folio"))
             .expect("ALTER DATABASE");
-        let database = Self { name };
+        let database = Self { host, name };
         database.session().batch_execute("CREATE EXTENSION pg_folio").expect("CREATE EXTENSION");
         database
     }
 
     /// A database with the demo's table `prices`: 20 tickers of 1,000 days.
     pub fn with_prices() -> Self {
-        let database = Self::empty();
+        Self::with_prices_at(host())
+    }
+
+    fn with_prices_at(host: String) -> Self {
+        let database = Self::empty_at(host);
         let output = Command::new("gzip").arg("-dc").arg(project().join(PRICES)).output().expect("gzip");
         assert!(output.status.success(), "{PRICES}: {}", String::from_utf8_lossy(&output.stderr));
         let mut session = database.session();
@@ -95,14 +118,27 @@ impl Database {
 
     /// A new session in it.
     pub fn session(&self) -> Client {
-        connect(&self.name)
+        connect_at(&self.host, &self.name)
+    }
+
+    /// A new session in it, if the server takes one now.
+    pub fn try_session(&self) -> Option<Client> {
+        config(&self.host, &self.name).connect(NoTls).ok()
+    }
+
+    /// A new session in it that sends the server's notices.
+    pub fn session_with_notices(&self, notices: Sender<String>) -> Client {
+        config(&self.host, &self.name)
+            .notice_callback(move |notice| drop(notices.send(notice.message().to_owned())))
+            .connect(NoTls)
+            .expect("a session")
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         // A failing test drops it while unwinding, where a second panic would abort the process and hide the first.
-        if let Ok(mut admin) = config("postgres").connect(NoTls) {
+        if let Ok(mut admin) = config(&self.host, "postgres").connect(NoTls) {
             let _ = admin.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
     }
@@ -122,4 +158,13 @@ pub fn threads(pid: i32) -> usize {
 pub fn sqlstate(result: Result<impl Sized, postgres::Error>) -> String {
     let error = result.err().expect("the statement should have failed");
     error.code().map_or_else(|| format!("not an error of the server: {error}"), |code| code.code().to_owned())
+}
+
+/// Waits until `condition` holds, at most ten seconds.
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < end, "after ten seconds: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -1,6 +1,6 @@
 //! A session beside others: how a call ends early, what it leaves behind, how many threads it takes.
 
-use cluster_tests::{Database, backend, connect, is_preloaded, sqlstate, threads};
+use cluster_tests::{Database, backend, connect, is_preloaded, sqlstate, threads, wait_for};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,15 +12,6 @@ const TIMEOUT_BOUND: Duration = Duration::from_millis(400);
 
 const QUERY_CANCELED: &str = "57014";
 const ADMIN_SHUTDOWN: &str = "57P01";
-
-/// Waits until `condition` holds, at most ten seconds.
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < end, "after ten seconds: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Runs the long call in its own session and `stop` beside it once its threads work; gives the call's SQLSTATE.
 fn stopped_by(database: &Database, stop: &str) -> String {

@@ -14,7 +14,7 @@ const MAX_VALIDATION_DAYS: usize = 504;
 
 /// At most this many origins; with more days the origins stand further apart. Errors of neighbouring origins overlap,
 /// so more of them cost time and add little.
-const MAX_ORIGINS: usize = 120;
+pub(super) const MAX_ORIGINS: usize = 120;
 
 /// With fewer days than this before the first origin no model is worth validating.
 const MIN_TRAINING_DAYS: usize = 40;

@@ -1,0 +1,106 @@
+//! How much memory a forecast takes, estimated before it starts: a failed allocation would end the whole process.
+
+use super::member::MAX_ORIGINS;
+use super::request::Request;
+use crate::panel::PricePanel;
+use crate::{Error, Result};
+
+/// What a fit takes whatever the history: XGBoost's trees and histograms, 8 MiB at 1,000 prices; the other models take
+/// 1.5 MiB at most (the growth of a process' resident memory over a call on one thread).
+const TASK_BYTES: usize = 8 << 20;
+
+/// What a fit takes for each price: features and their copies, 0.7 KiB measured for XGBoost and ridge at 8,000 prices.
+const TASK_BYTES_PER_PRICE: usize = 1 << 10;
+
+/// A row of a result with its texts, as the caller keeps it until the last one is there.
+const ROW_BYTES: usize = 160;
+
+/// How many tickers are forecast at a time, and on how many threads, within a limit of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batches {
+    /// Tickers at a time, at least 1.
+    pub tickers: usize,
+    /// Threads at a time, at least 1 and not more than asked for.
+    pub threads: usize,
+}
+
+impl Batches {
+    /// Plans for a panel, of `tickers` in all, on up to `threads` threads, within `limit` bytes. Threads are given up
+    /// before the call is.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] where one ticker alone does not fit.
+    pub fn new(
+        panel: &PricePanel,
+        tickers: usize,
+        request: &Request,
+        threads: usize,
+        limit: usize,
+    ) -> Result<Batches> {
+        let lengths =
+            || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
+        let prices = lengths().sum::<usize>() * 2 * size_of::<f64>();
+        let fixed = prices + tickers * request.horizon.steps() * ROW_BYTES;
+        let task = TASK_BYTES + lengths().max().unwrap_or(0) * TASK_BYTES_PER_PRICE;
+        let report = report_bytes(request);
+        let room = limit.saturating_sub(fixed);
+        if room < task + report {
+            return Err(Error::MemoryLimit { need_bytes: fixed + task + report, limit_bytes: limit });
+        }
+        let threads = threads.min((room - report) / task).max(1);
+        Ok(Batches { tickers: ((room - threads * task) / report).max(1), threads })
+    }
+}
+
+/// What the models of one ticker bring, until they are combined: errors by origin and step, paths and weights.
+fn report_bytes(request: &Request) -> usize {
+    request.models.models().len() * (MAX_ORIGINS + 3) * request.horizon.steps() * size_of::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecast::{Horizon, Level, ModelSet};
+    use crate::panel::{PriceRow, Series, Timestamp};
+    use crate::task::Seed;
+    use std::time::Duration;
+
+    fn request() -> Request {
+        Request {
+            horizon: Horizon::new(252).unwrap(),
+            level: Level::new(0.8).unwrap(),
+            models: ModelSet::all(),
+            seed: Seed(1),
+            clock: || Duration::ZERO,
+        }
+    }
+
+    fn panel(tickers: usize, prices: i64) -> PricePanel {
+        let rows: Vec<PriceRow> =
+            (0..prices).map(|day| PriceRow { ts: Timestamp(day), close: 1.0 }).collect();
+        let column =
+            |index: usize| (index.to_string(), Series::new(index.to_string(), rows.clone(), usize::MAX));
+        PricePanel::new((0..tickers).map(column).collect())
+    }
+
+    #[test]
+    fn a_small_limit_costs_threads_first_and_then_the_call() {
+        let plan = |limit: usize| Batches::new(&panel(20, 1000), 20, &request(), 4, limit << 20);
+        let all = plan(1024).unwrap();
+        assert!(all.threads == 4 && all.tickers >= 20, "{all:?}");
+        let few = plan(24).unwrap();
+        assert!(few.threads < 4 && few.tickers < 20, "{few:?}");
+        assert!(
+            matches!(plan(8), Err(Error::MemoryLimit { need_bytes, limit_bytes }) if need_bytes > limit_bytes)
+        );
+    }
+
+    #[test]
+    fn a_long_history_and_many_results_count() {
+        let fits = |tickers, prices, limit: usize| {
+            Batches::new(&panel(1, prices), tickers, &request(), 1, limit << 20).is_ok()
+        };
+        assert!(fits(1, 1000, 16) && !fits(1, 100_000, 16) && fits(1, 100_000, 128));
+        assert!(!fits(10_000, 1000, 128) && fits(10_000, 1000, 1024));
+    }
+}

@@ -1,0 +1,72 @@
+//! Clusters of a test's own, for what would disturb the others: crashes, limits, standbys.
+
+use crate::{Database, connect_at, project};
+use postgres::Client;
+use std::process::Command;
+
+/// A throw-away cluster that ends with the value.
+pub struct Cluster {
+    name: String,
+    host: String,
+}
+
+impl Cluster {
+    /// A new cluster with these pieces of configuration.
+    pub fn start(name: &str, conf: &[&str]) -> Self {
+        let mut arguments = vec!["start", name, "dev"];
+        arguments.extend(conf);
+        Self::made_by(name, &arguments)
+    }
+
+    /// A streaming standby of this cluster.
+    pub fn standby(&self, name: &str) -> Self {
+        Self::made_by(name, &["standby", name, &self.name])
+    }
+
+    fn made_by(name: &str, arguments: &[&str]) -> Self {
+        script(arguments);
+        Self { name: name.to_owned(), host: script(&["path", name]).trim().to_owned() }
+    }
+
+    /// A database in it with the demo's prices.
+    pub fn database(&self) -> Database {
+        Database::with_prices_at(self.host.clone())
+    }
+
+    /// A session in the database of this name.
+    pub fn session_in(&self, database: &str) -> Client {
+        connect_at(&self.host, database)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = Command::new("scripts/cluster.sh").args(["stop", &self.name]).current_dir(project()).status();
+    }
+}
+
+fn script(arguments: &[&str]) -> String {
+    let output = Command::new("scripts/cluster.sh")
+        .args(arguments)
+        .current_dir(project())
+        .output()
+        .expect("cluster.sh");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "cluster.sh {arguments:?}: {}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Lets the system refuse every further thread of a process of the server. Root may have to be the server's user for it.
+pub fn forbid_threads(pid: i32) {
+    let limit = ["prlimit", "--pid", &pid.to_string(), "--nproc=1:1"].map(str::to_owned);
+    let as_server = ["runuser", "-u", "postgres", "--"].map(str::to_owned);
+    let run = |command: &[String]| {
+        Command::new(&command[0]).args(&command[1..]).output().is_ok_and(|output| output.status.success())
+    };
+    assert!(run(&limit) || run(&[&as_server[..], &limit[..]].concat()), "prlimit was refused");
+}

@@ -1,0 +1,56 @@
+//! The promise of the budget: however many sessions call, the cluster's compute threads never run more than
+//! `folio.max_threads` at a time, share them fairly, and lose nothing by it.
+//!
+//! `folio.max_threads` is the number of cores here, since it can be set at the server's start only.
+
+use cluster_tests::load::{self, Load};
+use cluster_tests::{Database, is_preloaded};
+
+/// Statistical models only: tasks of some milliseconds, so that slots change hands often.
+const CALL: &str =
+    "SELECT count(*) FROM forecast_ensemble(tickers => NULL, models => '{naive,drift,theta,arima,ets}')";
+
+const SESSIONS: usize = 8;
+const CALLS: u32 = 1;
+
+/// A thread that wakes to wait for its slot is runnable for a moment.
+const MAX_SHARE_ABOVE: f64 = 0.01;
+
+/// The slowest session's time relative to the mean.
+const MAX_UNFAIRNESS: f64 = 1.3;
+
+/// What many sessions do in a second, relative to one alone. The rest is for the noise of a shared machine.
+const MIN_THROUGHPUT: f64 = 0.95;
+
+#[test]
+fn many_sessions_compute_on_no_more_threads_than_allowed() {
+    if !is_preloaded() {
+        return; // without shared memory each session has its own cap
+    }
+    let database = Database::with_prices();
+    let threads: i32 = database
+        .session()
+        .query_one("SELECT DISTINCT max_threads FROM pool_status", &[])
+        .expect("pool_status")
+        .get(0);
+    let threads = usize::try_from(threads).expect("max_threads");
+    let alone = load::run(&database, 1, CALLS * SESSIONS as u32 / 4, CALL, threads);
+    let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
+    println!("alone {alone:?}\nmany {many:?}");
+    judge(&alone, &many);
+}
+
+fn judge(alone: &Load, many: &Load) {
+    let samples = &many.samples;
+    assert!(samples.count > 50, "too few samples to judge: {samples:?}");
+    assert!(samples.share_above() <= MAX_SHARE_ABOVE, "too many runnable threads: {samples:?}");
+    assert_eq!(samples.above_in_a_row, 0, "too many runnable threads for longer than a moment: {samples:?}");
+    let unfairness = many.unfairness();
+    assert!(
+        unfairness <= MAX_UNFAIRNESS,
+        "the slowest of {:?} takes {unfairness:.2} times the mean",
+        many.seconds
+    );
+    let throughput = many.throughput() / alone.throughput();
+    assert!(throughput >= MIN_THROUGHPUT, "{SESSIONS} sessions do {throughput:.2} of what one does");
+}

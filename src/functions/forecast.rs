@@ -139,9 +139,11 @@ fn forecast_views(
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     JsonB(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let level = Level::new(DEFAULT_LEVEL)?;
-        let view =
-            |report: &forecast::Report| forecast::view(&report.ticker, report.outcome.as_ref().ok()?, level);
-        Ok(arguments.forecast()?.iter().filter_map(view).collect())
+        let view = |report: forecast::Report| {
+            let ensemble = report.outcome.iter();
+            Ok(ensemble.filter_map(|ensemble| forecast::view(&report.ticker, ensemble, level)).collect())
+        };
+        Ok(serde_json::Value::Array(arguments.forecast(view)?))
     })))
 }
 

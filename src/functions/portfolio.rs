@@ -337,7 +337,8 @@ fn buy(
     let tickers = Some(weights.keys().cloned().collect());
     // Only the last price counts.
     let selection = Selection { relation, tickers, as_of, history: 1 };
-    let panel = prices::read(&selection, &Settings::read().prices)?;
+    let settings = Settings::read();
+    let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
     Ok(allocation::positions(&weights, &panel, value)?)
 }
 

@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster soak bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test-regress: setup ## pg_regress only: what psql prints
 
 test-cluster: setup ## the client tests only: cancel, threads, concurrency
 	@scripts/test.sh cluster
+
+MINUTES ?= 30
+soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
+	@scripts/soak.sh $(MINUTES)
 
 bench: setup ## the engine's benchmarks
 	@cargo bench -p folio-core

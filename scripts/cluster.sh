@@ -2,12 +2,13 @@
 # Throw-away clusters: a new data folder at every start, reachable by a unix socket in it only, gone at the stop.
 #   cluster.sh start NAME PROFILE [CONF...]   with pg_test_config/CONF.conf, on the private server of dev or release
 #   cluster.sh standby NAME PRIMARY           a streaming standby of a cluster that runs
+#   cluster.sh restart NAME
 #   cluster.sh psql NAME [ARG...]
 #   cluster.sh path NAME                      the folder of the socket: psql -h FOLDER -U postgres
 #   cluster.sh stop NAME
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-command=${1:?cluster.sh start|standby|psql|path|stop NAME} name=${2:?cluster.sh $1 NAME}
+command=${1:?cluster.sh start|standby|restart|psql|path|stop NAME} name=${2:?cluster.sh $1 NAME}
 shift 2
 dir=$(state_dir)/clusters/$name
 
@@ -67,11 +68,15 @@ stop() {
 case $command in
   start) start "$@" ;;
   standby) standby "$@" ;;
+  restart)
+    need_cluster
+    as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -s -w -m fast restart </dev/null >/dev/null
+    ;;
   stop) stop ;;
   path) printf '%s\n' "$dir" ;;
   psql)
     need_cluster
     exec "$bin/psql" -X -h "$dir" -U postgres "$@"
     ;;
-  *) die "cluster.sh: no command '$command'" "start, standby, psql, path or stop" ;;
+  *) die "cluster.sh: no command '$command'" "start, standby, restart, psql, path or stop" ;;
 esac

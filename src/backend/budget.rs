@@ -23,9 +23,10 @@ use pgrx::prelude::*;
 
 use super::settings;
 
-/// How long a thread keeps its slot while others wait: about a task's length, so that passing it on costs nothing
-/// beside the work, and short enough that every session gets its turn soon.
-pub const QUANTUM: Duration = Duration::from_millis(20);
+/// How long a thread keeps its slot while others wait: about the length of a long task, so that passing it on costs nothing
+/// beside the work and the moments in which two threads are runnable with one slot stay under 1 % of the time; short
+/// enough that every session gets its turn soon.
+pub const QUANTUM: Duration = Duration::from_millis(50);
 
 /// The calls within calls of one session where the budget is its own: a price view that forecasts, and so on. Each takes
 /// stack, so the server's own limit of its depth is not far.
@@ -211,22 +212,27 @@ impl Shared {
         self.waiting.fetch_sub(threads, Relaxed);
     }
 
-    /// Passes a slot of `entry` to the session that waits and was served longest ago, which must then be woken, or
-    /// gives it back.
-    fn pass_on(&'static self, entry: &Entry) -> Option<&'static Entry> {
-        entry.held.fetch_sub(1, Relaxed);
+    /// Gives a slot of `entry` to the session whose turn it is, which must then be woken, or back.
+    fn give_back(&'static self, entry: &Entry) -> Option<&'static Entry> {
         let next = self.next_in_turn();
         match next {
-            None => drop(self.in_use.fetch_sub(1, Relaxed)),
-            Some(next) => {
-                self.leave_queue(next, 1);
-                next.granted.fetch_add(1, Relaxed);
-                self.grant(next);
+            None => {
+                entry.held.fetch_sub(1, Relaxed);
+                self.in_use.fetch_sub(1, Relaxed);
             }
+            Some(next) => self.hand_over(entry, next),
         }
         next
     }
 
+    fn hand_over(&self, entry: &Entry, next: &Entry) {
+        entry.held.fetch_sub(1, Relaxed);
+        self.leave_queue(next, 1);
+        next.granted.fetch_add(1, Relaxed);
+        self.grant(next);
+    }
+
+    /// The session that waits and was served longest ago.
     fn next_in_turn(&'static self) -> Option<&'static Entry> {
         if self.waiting.load(Relaxed) == 0 {
             return None;
@@ -352,7 +358,7 @@ impl Call {
             shared.leave_queue(entry, entry.waiting.load(Relaxed));
             entry.granted.store(0, Relaxed);
             while entry.held.load(Relaxed) > 0 {
-                shared.pass_on(entry).into_iter().for_each(Entry::post);
+                shared.give_back(entry).into_iter().for_each(Entry::post);
             }
             // Posts that nobody slept for; the next call's threads would wake for nothing.
             // SAFETY: the semaphore is initialised.
@@ -364,8 +370,11 @@ impl Call {
     /// Waits for a slot, asleep. None once `give_up` says that it is not wanted any more: it is asked under the mutex,
     /// before each sleep of at most `patience`; [`Call::wake_all`] ends the sleep.
     pub fn acquire(&self, patience: Duration, give_up: impl Fn() -> bool) -> Option<Slot> {
+        self.wait(patience, give_up, false)
+    }
+
+    fn wait(&self, patience: Duration, give_up: impl Fn() -> bool, mut queued: bool) -> Option<Slot> {
         let Call { shared, entry } = *self;
-        let mut queued = false;
         loop {
             let turn = shared.locked(|| {
                 if queued && entry.granted.load(Relaxed) > 0 {
@@ -418,13 +427,36 @@ impl Slot {
     pub fn wanted(&self) -> bool {
         self.0.shared.waiting.load(Relaxed) > 0
     }
+
+    /// Passes the slot on, if it is another session's turn, and waits for the next one as [`Call::acquire`] does. In one
+    /// step, so that this thread goes to sleep as soon as it has woken the other.
+    pub fn pass_on(self, patience: Duration, give_up: impl Fn() -> bool) -> Option<Slot> {
+        let call = self.0;
+        let Call { shared, entry } = call;
+        let next = shared.locked(|| {
+            let next = shared.next_in_turn()?;
+            if std::ptr::eq(next, entry) {
+                // The turn is this call's own, and this thread is awake already.
+                entry.last_grant.store(shared.grants.fetch_add(1, Relaxed) + 1, Relaxed);
+                return None;
+            }
+            shared.hand_over(entry, next);
+            shared.queue(entry);
+            Some(next)
+        });
+        let Some(next) = next else { return Some(self) };
+        std::mem::forget(self);
+        next.post();
+        entry.sleep(patience);
+        call.wait(patience, give_up, true)
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let Call { shared, entry } = self.0;
         // Woken outside the mutex, lest the first thing that the woken thread does is to wait for it.
-        if let Some(next) = shared.locked(|| shared.pass_on(entry)) {
+        if let Some(next) = shared.locked(|| shared.give_back(entry)) {
             next.post();
         }
     }

@@ -6,6 +6,7 @@ use folio_core::portfolio::black_litterman::{Omega, bl_posterior as posterior};
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
+use folio_core::portfolio::memory;
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
 use folio_core::portfolio::views::Views;
@@ -398,6 +399,7 @@ impl Source {
         let selection = Selection { relation: self.relation, tickers, as_of: self.as_of, history };
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+        memory::check(&panel, settings.memory_limit)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?;
             work(&returns, cancel)

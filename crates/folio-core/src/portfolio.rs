@@ -14,6 +14,7 @@ pub mod frontier;
 pub mod hierarchical;
 mod linalg;
 pub mod market;
+pub mod memory;
 pub mod optimize;
 mod quadratic;
 pub mod request;

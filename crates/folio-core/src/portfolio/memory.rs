@@ -1,0 +1,48 @@
+//! How much memory a portfolio takes, estimated before it is computed: a failed allocation would end the whole process.
+
+use crate::panel::PricePanel;
+use crate::{Error, Result};
+
+/// What a computation takes whatever its size.
+const BASE_BYTES: usize = 16 << 20;
+
+/// Copies of the returns, a number per ticker and day: the panel, the centred one and what the estimator makes of it.
+const RETURN_COPIES: usize = 4;
+
+/// Matrices of a number per pair of tickers: covariances, factors and the solver's own. 12 bound what was measured at 300,
+/// 500 and 1,000 tickers of 1,000 days: 37, 74 and 129 MB with all of the above.
+const SQUARE_MATRICES: usize = 12;
+
+/// Fails where a portfolio of all tickers of the panel would take more than `limit` bytes.
+///
+/// # Errors
+/// [`Error::MemoryLimit`].
+pub fn check(panel: &PricePanel, limit: usize) -> Result<()> {
+    let lengths =
+        || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
+    let (tickers, days) = (panel.columns().len(), lengths().max().unwrap_or(0));
+    let prices = 2 * lengths().sum::<usize>();
+    let numbers = prices + RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers;
+    let need = BASE_BYTES + numbers * size_of::<f64>();
+    if need > limit { Err(Error::MemoryLimit { need_bytes: need, limit_bytes: limit }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panel::{PriceRow, Series, Timestamp};
+
+    #[test]
+    fn tickers_count_twice() {
+        let rows: Vec<PriceRow> = (0..10).map(|day| PriceRow { ts: Timestamp(day), close: 1.0 }).collect();
+        let column = |index: usize| (index.to_string(), Series::new(index.to_string(), rows.clone(), 10));
+        let panel = |tickers: usize| PricePanel::new((0..tickers).map(column).collect());
+        assert_eq!(check(&panel(100), 32 << 20), Ok(()));
+        let refused = check(&panel(1000), 32 << 20);
+        assert!(
+            matches!(refused, Err(Error::MemoryLimit { need_bytes, .. }) if need_bytes > 100 << 20),
+            "{refused:?}"
+        );
+        assert_eq!(check(&panel(1000), 128 << 20), Ok(()));
+    }
+}

@@ -17,6 +17,10 @@ impl Timestamp {
     /// Stands for infinity; no price may have it.
     pub const MAX: Timestamp = Timestamp(i64::MAX);
 
+    /// The last time that a price may have: two years before the end of the calendar, so that the days of the longest
+    /// forecast are in it.
+    pub const LAST: Timestamp = Timestamp(i64::MAX - 2 * 366 * MICROS_PER_DAY);
+
     /// The next `count` weekdays after this time, at the same time of day.
     pub fn next_weekdays(self, count: usize) -> Vec<Timestamp> {
         // Day 0 of the epoch was a Thursday; counted from Monday, weekdays are 0 to 4.
@@ -47,7 +51,7 @@ pub enum BadPriceReason {
     Negative,
     /// A second row of the same time.
     Duplicate,
-    /// No time, or an infinite one.
+    /// No time, an infinite one, or one after [`Timestamp::LAST`].
     NoTime,
 }
 
@@ -121,7 +125,7 @@ impl Series {
 fn bad_row(row: PriceRow) -> Option<BadPriceReason> {
     let PriceRow { ts, close } = row;
     match close {
-        _ if ts == Timestamp::MIN || ts == Timestamp::MAX => Some(BadPriceReason::NoTime),
+        _ if ts == Timestamp::MIN || ts > Timestamp::LAST => Some(BadPriceReason::NoTime),
         _ if close.is_nan() => Some(BadPriceReason::NotANumber),
         _ if close.is_infinite() => Some(BadPriceReason::Infinite),
         0.0 => Some(BadPriceReason::Zero),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::interval;
 use super::member::{self, Member, MemberFit, Split};
-use super::request::Request;
+use super::request::{Level, Request};
 use super::weight;
 use crate::model::Failure;
 use crate::panel::{PricePanel, Series, Timestamp};
@@ -56,6 +56,24 @@ pub struct Ensemble {
     pub members: Vec<Member>,
     /// How it came about.
     pub status: Status,
+    basis: Basis,
+}
+
+/// What the interval of any level is computed from.
+#[derive(Debug, Clone)]
+struct Basis {
+    plan: Arc<Plan>,
+    /// The forecast log prices.
+    path: Vec<f64>,
+    /// The ensemble's validated errors, each row with its origin.
+    errors: Vec<(usize, Vec<f64>)>,
+}
+
+impl Ensemble {
+    /// The steps with the interval of another level; the models do not run again.
+    pub fn steps_at(&self, level: Level) -> Vec<Step> {
+        self.basis.steps(level)
+    }
 }
 
 /// A ticker with its forecast, or why it has none.
@@ -87,7 +105,7 @@ pub fn forecast(
     let report = |(ticker, plan): (String, Result<Arc<Plan>>)| {
         let outcome = plan.and_then(|plan| {
             let members = outcomes.by_ref().take(request.models.models().len()).collect();
-            combine(&ticker, &plan, members, request)
+            combine(&ticker, plan, members, request)
         });
         Report { ticker, outcome }
     };
@@ -95,6 +113,7 @@ pub fn forecast(
 }
 
 /// What every model of one ticker reads.
+#[derive(Debug)]
 struct Plan {
     series: Series,
     log_prices: Vec<f64>,
@@ -139,7 +158,7 @@ fn run(
     Ok(outcomes.into_iter().zip(names).map(member).collect())
 }
 
-fn combine(ticker: &str, plan: &Plan, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
+fn combine(ticker: &str, plan: Arc<Plan>, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
     let horizon = request.horizon.steps();
     let missing: Vec<&'static str> =
         members.iter().filter(|member| member.outcome.is_err()).map(|member| member.model).collect();
@@ -157,14 +176,14 @@ fn combine(ticker: &str, plan: &Plan, mut members: Vec<Member>, request: &Reques
         .map(|step| fits.iter().map(|fit| fit.weights[step] * fit.path.mean[step]).sum())
         .collect();
     let errors = plan.split.as_ref().map(|split| combined_errors(&split.origins, &fits)).unwrap_or_default();
-    let widths = interval::half_widths(y, &errors, request.level, horizon);
     let status = match (&plan.split, missing.is_empty()) {
         (None, _) => Status::ShortHistory { prices: y.len() },
         (Some(_), true) => Status::Complete,
         (Some(_), false) => Status::Partial { missing },
     };
     let last_close = plan.series.close().last().copied().unwrap_or(f64::NAN);
-    Ok(Ensemble { last_close, steps: steps(&plan.series, &path, &widths), members, status })
+    let basis = Basis { plan, path, errors };
+    Ok(Ensemble { last_close, steps: basis.steps(request.level), members, status, basis })
 }
 
 fn no_model(ticker: &str, members: &[Member]) -> Error {
@@ -195,13 +214,143 @@ fn relative_mae(y: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Option<f64
     (naive > 0.0).then(|| own / naive)
 }
 
-fn steps(series: &Series, path: &[f64], widths: &[f64]) -> Vec<Step> {
-    let last = series.ts().last().copied().unwrap_or(Timestamp(0));
-    let step = |((ts, mean), width): ((Timestamp, &f64), &f64)| Step {
-        ts,
-        forecast: mean.exp(),
-        lower: (mean - width).exp(),
-        upper: (mean + width).exp(),
-    };
-    last.next_weekdays(path.len()).into_iter().zip(path).zip(widths).map(step).collect()
+impl Basis {
+    fn steps(&self, level: Level) -> Vec<Step> {
+        let horizon = self.path.len();
+        let widths = interval::half_widths(&self.plan.log_prices, &self.errors, level, horizon);
+        let last = self.plan.series.ts().last().copied().unwrap_or(Timestamp(0));
+        let step = |((ts, mean), width): ((Timestamp, &f64), f64)| Step {
+            ts,
+            forecast: price(*mean),
+            lower: price(mean - width),
+            upper: price(mean + width),
+        };
+        last.next_weekdays(horizon).into_iter().zip(&self.path).zip(widths).map(step).collect()
+    }
+}
+
+/// The price of this logarithm; one beyond the largest double, which only a bound can be, is said to be that double.
+fn price(log: f64) -> f64 {
+    log.exp().min(f64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::forecast::{Horizon, ModelSet};
+    use crate::model::{Fitted, Model, Path, by_name};
+    use crate::panel::PriceRow;
+    use crate::task::{Inline, Seed, Task};
+
+    /// What a badly written model may do.
+    enum Bad {
+        PanicsInFit,
+        PanicsInForecast,
+        Diverges,
+        /// Fits the part that validates, not the whole history.
+        FailsOnAll(AtomicUsize),
+        IsNotFinite,
+        /// A finite logarithm of a price that is none.
+        Overflows,
+        Underflows,
+    }
+
+    impl Model for Bad {
+        fn name(&self) -> &'static str {
+            "bad"
+        }
+
+        fn min_observations(&self) -> usize {
+            2
+        }
+
+        fn fit(&self, _y: &[f64], _horizon: usize, _task: &Task) -> Result<Box<dyn Fitted>, Failure> {
+            let mean = match self {
+                Bad::PanicsInFit => panic!("a defect in a fit"),
+                Bad::Diverges => return Err(Failure::Diverged("a reason")),
+                Bad::FailsOnAll(fits) if fits.fetch_add(1, Ordering::Relaxed) > 0 => {
+                    return Err(Failure::Constant);
+                }
+                Bad::PanicsInForecast => None,
+                Bad::FailsOnAll(_) => Some(4.6),
+                Bad::IsNotFinite => Some(f64::NAN),
+                Bad::Overflows => Some(710.0),
+                Bad::Underflows => Some(-746.0),
+            };
+            Ok(Box::new(BadFit(mean)))
+        }
+    }
+
+    struct BadFit(Option<f64>);
+
+    impl Fitted for BadFit {
+        fn forecast(
+            &self,
+            _y: &[f64],
+            origins: &[usize],
+            horizon: usize,
+            _task: &Task,
+        ) -> Result<Vec<Path>, Failure> {
+            let mean = self.0.expect("a defect in a forecast");
+            Ok(vec![Path { mean: vec![mean; horizon], sd: vec![1.0; horizon] }; origins.len()])
+        }
+
+        fn detail(&self) -> serde_json::Value {
+            serde_json::Value::Null
+        }
+    }
+
+    fn ensemble_of(models: &[&'static dyn Model]) -> Result<Ensemble> {
+        let row = |day: i64| PriceRow {
+            ts: Timestamp(day * 86_400_000_000),
+            close: 100.0 + 5.0 * (day as f64 / 7.0).sin() + 0.01 * day as f64,
+        };
+        let series = Series::new("A".to_owned(), (0..200).map(row).collect(), usize::MAX);
+        let request = Request {
+            horizon: Horizon::new(5)?,
+            level: Level::new(0.8)?,
+            models: ModelSet::of(models),
+            seed: Seed(1),
+            clock: || Duration::ZERO,
+        };
+        let panel = PricePanel::new(vec![("A".to_owned(), series)]);
+        forecast(panel, &request, &Inline, &Cancel::default())?.remove(0).outcome
+    }
+
+    #[test]
+    fn a_bad_member_is_named_and_costs_itself_only() {
+        static BAD: [(Bad, &str); 7] = [
+            (Bad::PanicsInFit, "panicked: a defect in a fit"),
+            (Bad::PanicsInForecast, "panicked: a defect in a forecast"),
+            (Bad::Diverges, "diverged: a reason"),
+            (Bad::FailsOnAll(AtomicUsize::new(0)), "constant series"),
+            (Bad::IsNotFinite, "not finite: forecast"),
+            (Bad::Overflows, "not finite: price"),
+            (Bad::Underflows, "not finite: price"),
+        ];
+        let [naive, drift] = ["naive", "drift"].map(|name| by_name(name).unwrap());
+        let good = ensemble_of(&[naive, drift]).unwrap();
+        assert_eq!(good.status, Status::Complete);
+        for (bad, reason) in &BAD {
+            let ensemble = ensemble_of(&[naive, bad, drift]).unwrap();
+            assert_eq!(ensemble.steps, good.steps, "{reason}");
+            assert_eq!(ensemble.status, Status::Partial { missing: vec!["bad"] });
+            let [first, member, last] = ensemble.members.as_slice() else { panic!() };
+            assert!(first.outcome.is_ok() && last.outcome.is_ok() && member.model == "bad");
+            assert_eq!(member.outcome.as_ref().unwrap_err().to_string(), *reason);
+        }
+    }
+
+    #[test]
+    fn without_a_good_member_the_error_names_each() {
+        static PANICS: Bad = Bad::PanicsInFit;
+        static DIVERGES: Bad = Bad::Diverges;
+        let Error::NoModel { ticker, failures } = ensemble_of(&[&PANICS, &DIVERGES]).unwrap_err() else {
+            panic!()
+        };
+        assert_eq!((ticker.as_str(), failures.len()), ("A", 2));
+        assert_eq!(failures[1], ("bad", "diverged: a reason".to_owned()));
+    }
 }

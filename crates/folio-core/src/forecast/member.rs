@@ -34,8 +34,8 @@ pub(super) struct Split {
 impl Split {
     /// The split of a history of `n` prices; None where it is too short to validate anything.
     pub fn of(n: usize) -> Option<Split> {
-        let validation = ((n as f64 * VALIDATION_SHARE) as usize).min(MAX_VALIDATION_DAYS);
-        let training = n - validation;
+        let training = Split::training_days(n);
+        let validation = n - training;
         if training < MIN_TRAINING_DAYS || validation < MIN_ORIGINS {
             return None;
         }
@@ -44,6 +44,17 @@ impl Split {
         let mut origins: Vec<usize> = (training..n).rev().step_by(stride).collect();
         origins.reverse();
         Some(Split { training, origins })
+    }
+
+    fn training_days(n: usize) -> usize {
+        n - ((n as f64 * VALIDATION_SHARE) as usize).min(MAX_VALIDATION_DAYS)
+    }
+
+    /// The shortest history with this many days to train on.
+    fn history_for(training: usize) -> usize {
+        (training..=training + MAX_VALIDATION_DAYS)
+            .find(|&n| Split::training_days(n) >= training)
+            .unwrap_or(training + MAX_VALIDATION_DAYS)
     }
 }
 
@@ -110,10 +121,19 @@ fn fit_and_forecast(
     horizon: usize,
     task: &Task,
 ) -> Result<MemberFit, Failure> {
-    let errors = split.map(|split| validate(model, y, split, horizon, task)).transpose()?.unwrap_or_default();
+    // A model that is too long for the training days is told in days of history, the number that a user can change.
+    let of_history = |failure| match failure {
+        Failure::TooShort { need, .. } => Failure::TooShort { need: Split::history_for(need), got: y.len() },
+        other => other,
+    };
+    let validated = split.map(|split| validate(model, y, split, horizon, task)).transpose();
+    let errors = validated.map_err(of_history)?.unwrap_or_default();
     let fitted = model.fit(y, horizon, task)?;
     let path = fitted.forecast(y, &[y.len()], horizon, task)?.pop().ok_or(Failure::NotFinite("forecast"))?;
     require_finite(&path)?;
+    if path.mean.iter().any(|log| !(log.exp() > 0.0 && log.exp().is_finite())) {
+        return Err(Failure::NotFinite("price"));
+    }
     Ok(MemberFit {
         path,
         weights: vec![0.0; horizon],
@@ -166,5 +186,14 @@ mod tests {
         }
         assert_eq!(Split::of(1000).unwrap().origins.len(), 100);
         assert_eq!(Split::of(8000).unwrap().training, 8000 - MAX_VALIDATION_DAYS);
+    }
+
+    #[test]
+    fn a_history_for_so_many_training_days_has_them() {
+        for training in [48, 316, 1000, 5000] {
+            let n = Split::history_for(training);
+            assert_eq!(Split::of(n).map(|split| split.training >= training), Some(true), "{training}");
+            assert!(Split::of(n - 1).is_none_or(|split| split.training < training), "{training}");
+        }
     }
 }

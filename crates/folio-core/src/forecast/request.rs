@@ -96,6 +96,12 @@ impl ModelSet {
         ModelSet(MODELS.to_vec())
     }
 
+    /// A set of models that are not in the list, for tests of what models may do.
+    #[cfg(test)]
+    pub(super) fn of(models: &[&'static dyn Model]) -> ModelSet {
+        ModelSet(models.to_vec())
+    }
+
     /// The models.
     pub fn models(&self) -> &[&'static dyn Model] {
         &self.0

@@ -15,7 +15,7 @@
 use serde_json::{Value, json};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::ensemble::Ensemble;
+use super::ensemble::{Ensemble, Step};
 use super::request::Level;
 use crate::portfolio::covariance::TRADING_DAYS;
 use crate::portfolio::views::MAX_VIEW_RETURN;
@@ -23,9 +23,13 @@ use crate::portfolio::views::MAX_VIEW_RETURN;
 /// The view that the last step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance.
 /// `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
 pub fn view(ticker: &str, ensemble: &Ensemble, level: Level) -> Option<Value> {
-    let step = ensemble.steps.last()?;
-    let years = ensemble.steps.len() as f64 / TRADING_DAYS;
-    let annual = ((step.forecast / ensemble.last_close).ln() / years).exp() - 1.0;
+    view_of(ticker, ensemble.last_close, &ensemble.steps, level)
+}
+
+fn view_of(ticker: &str, last_close: f64, steps: &[Step], level: Level) -> Option<Value> {
+    let step = steps.last()?;
+    let years = steps.len() as f64 / TRADING_DAYS;
+    let annual = ((step.forecast / last_close).ln() / years).exp() - 1.0;
     let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
     let deviation = (1.0 + annual) * (step.upper / step.forecast).ln() / normal / years;
     let variance = deviation * deviation;
@@ -36,15 +40,12 @@ pub fn view(ticker: &str, ensemble: &Ensemble, level: Level) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::{Status, Step};
     use crate::panel::Timestamp;
 
     #[test]
     fn a_percent_in_a_month_is_twelve_and_a_half_in_a_year() {
         let step = Step { ts: Timestamp(0), forecast: 101.0, lower: 101.0 / 1.1, upper: 101.0 * 1.1 };
-        let ensemble =
-            Ensemble { last_close: 100.0, steps: vec![step; 21], members: vec![], status: Status::Complete };
-        let view = view("A", &ensemble, Level::new(0.8).unwrap()).unwrap();
+        let view = view_of("A", 100.0, &[step; 21], Level::new(0.8).unwrap()).unwrap();
         let number = |key: &str| view[key].as_f64().unwrap();
         assert!((number("return") - (1.01f64.powi(12) - 1.0)).abs() < 1e-12);
         // z(0.8) = 1.281551..., so the log price has a standard deviation of ln 1.1 / 1.281551 at 21 days.
@@ -56,8 +57,6 @@ mod tests {
     #[test]
     fn a_forecast_without_uncertainty_is_no_view() {
         let step = Step { ts: Timestamp(0), forecast: 100.0, lower: 100.0, upper: 100.0 };
-        let ensemble =
-            Ensemble { last_close: 100.0, steps: vec![step], members: vec![], status: Status::Complete };
-        assert_eq!(view("A", &ensemble, Level::new(0.8).unwrap()), None);
+        assert_eq!(view_of("A", 100.0, &[step], Level::new(0.8).unwrap()), None);
     }
 }

@@ -1,6 +1,9 @@
 //! The data and the plain task that the integration tests share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod pool;
+
+use folio_core::panel::{PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Seed, Task};
 use rand_core::Rng;
 
@@ -26,6 +29,20 @@ pub fn log_prices() -> Vec<(String, Vec<f64>)> {
         }
     }
     series
+}
+
+/// A column of a panel with these prices on successive days.
+pub fn column(ticker: &str, prices: &[f64]) -> (String, folio_core::Result<Series>) {
+    let day = |(day, &close): (i64, &f64)| PriceRow { ts: Timestamp(day * 86_400_000_000), close };
+    let rows = (18_000..).zip(prices).map(day).collect();
+    (ticker.to_owned(), Series::new(ticker.to_owned(), rows, usize::MAX))
+}
+
+/// The real series of this ticker as a column of a panel.
+pub fn series(ticker: &str) -> (String, folio_core::Result<Series>) {
+    let found = log_prices().into_iter().find(|(other, _)| other == ticker);
+    let (_, y) = found.unwrap_or_else(|| panic!("no prices of {ticker}"));
+    column(ticker, &y.iter().map(|value| value.exp()).collect::<Vec<_>>())
 }
 
 /// Draws from a nearly normal distribution of unit variance (the sum of twelve uniform numbers), always the same.

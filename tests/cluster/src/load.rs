@@ -51,6 +51,8 @@ pub struct Samples {
     pub above: usize,
     /// Pairs of such samples that follow each other.
     pub above_in_a_row: usize,
+    /// Runnable threads, over all samples, that had not run long enough to ask for a slot; they count in none of the above.
+    pub starting: usize,
     /// The most runnable threads in one sample.
     pub most: usize,
     /// Involuntary context switches of the compute threads.
@@ -107,13 +109,16 @@ fn watch(pids: &[i32], allowed: usize, over: &AtomicBool) -> Samples {
         thread::sleep(SAMPLE_INTERVAL);
         let start = Instant::now();
         let threads: Vec<(String, char)> = pids.iter().flat_map(|pid| compute_threads(*pid)).collect();
+        let runnable = threads.iter().filter(|(_, state)| *state == 'R');
+        let (runnable, starting): (Vec<_>, Vec<_>) = runnable.partition(|(task, _)| has_started(task));
+        let runnable = runnable.len();
         if start.elapsed() > ONE_MOMENT {
             samples.dropped += 1;
             continue;
         }
-        let runnable = threads.iter().filter(|(_, state)| *state == 'R').count();
         let above = runnable > allowed;
         samples.count += 1;
+        samples.starting += starting.len();
         samples.above += usize::from(above);
         samples.above_in_a_row += usize::from(above && was_above);
         samples.most = samples.most.max(runnable);
@@ -141,6 +146,15 @@ pub fn compute_threads(pid: i32) -> Vec<(String, char)> {
         name.starts_with("folio-").then_some((path, state))
     };
     tasks.filter_map(thread).collect()
+}
+
+/// Whether a thread has been on a core for longer than it takes to start and to ask for a slot. A machine that is busy with
+/// other work lets new threads wait for a core, each as a runnable one.
+fn has_started(task: &str) -> bool {
+    const START_NANOSECONDS: u64 = 200_000;
+    let times = fs::read_to_string(format!("{task}/schedstat")).unwrap_or_default();
+    let on_core = times.split(' ').next().and_then(|time| time.parse().ok());
+    on_core.is_none_or(|nanoseconds: u64| nanoseconds > START_NANOSECONDS)
 }
 
 fn involuntary_switches(task: &str) -> Option<u64> {

@@ -13,17 +13,25 @@ const CALL: &str =
 const SESSIONS: usize = 8;
 const CALLS: u32 = 1;
 
-/// How often the first test may try.
-const ATTEMPTS: u32 = 3;
-
 /// A thread that wakes to wait for its slot is runnable for a moment.
 const MAX_SHARE_ABOVE: f64 = 0.01;
+
+/// Where others want the cores too, each such moment lasts until the thread gets one again. Without the budget the share is
+/// near 100 %.
+const MAX_SHARE_ABOVE_UNDER_LOAD: f64 = 0.05;
 
 /// The slowest session's time relative to the mean.
 const MAX_UNFAIRNESS: f64 = 1.3;
 
 /// What many sessions do in a second, relative to one alone. The rest is for the noise of a shared machine.
 const MIN_THROUGHPUT: f64 = 0.95;
+
+/// Whether nobody else computes on this machine: fewer runnable processes than half of its cores in the last minute.
+fn is_quiet() -> bool {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(f64::INFINITY);
+    load < std::thread::available_parallelism().map_or(1, usize::from) as f64 / 2.0
+}
 
 #[test]
 fn many_sessions_compute_on_no_more_threads_than_allowed() {
@@ -37,16 +45,15 @@ fn many_sessions_compute_on_no_more_threads_than_allowed() {
         .expect("pool_status")
         .get(0);
     let threads = usize::try_from(threads).expect("max_threads");
-    // Other work on the machine takes the core away just while a slot is passed on; that is the kernel's to decide, and
-    // does not happen every time. Without the budget no attempt comes near.
-    let kept = (0..ATTEMPTS).any(|_| {
-        let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
-        println!("{many:?}");
-        many.samples.count > 50
-            && many.samples.share_above() <= MAX_SHARE_ABOVE
-            && many.samples.above_in_a_row == 0
-    });
-    assert!(kept, "too many runnable threads");
+    let quiet = is_quiet();
+    let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
+    println!("quiet: {quiet}; {many:?}");
+    let samples = &many.samples;
+    assert!(samples.count > 50, "too few samples to judge: {samples:?}");
+    let most = if quiet { MAX_SHARE_ABOVE } else { MAX_SHARE_ABOVE_UNDER_LOAD };
+    assert!(samples.share_above() <= most, "too many runnable threads: {samples:?}");
+    let in_a_row = samples.above_in_a_row;
+    assert!(!quiet || in_a_row == 0, "too many runnable threads for longer than a moment: {samples:?}");
 }
 
 #[test]

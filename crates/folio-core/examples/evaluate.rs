@@ -7,7 +7,7 @@
 //!
 //! FILE is CSV: a header of tickers after `Date`, a row of prices a day. With EVERY = 3 only every third origin is
 //! evaluated. FORECASTS.csv gets every forecast of every member. The errors are those of the log price. The table in
-//! `docs/evaluation.md` is that of skfolio 1.12's `sp500_dataset.csv`.
+//! `docs/evaluation.md` is that of skfolio 1.12's `sp500_dataset.csv` with EVERY = 3.
 
 #[path = "../tests/common/pool.rs"]
 mod pool;

@@ -272,7 +272,8 @@ fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
     match ts.map(pgrx::datum::Timestamp::into_inner) {
         None | Some(i64::MIN) => Timestamp::MIN,
         Some(i64::MAX) => Timestamp::MAX,
-        Some(micros) => Timestamp(micros + POSTGRES_EPOCH),
+        // Beyond the engine's range it saturates to the time that no price may have.
+        Some(micros) => Timestamp(micros.saturating_add(POSTGRES_EPOCH)),
     }
 }
 

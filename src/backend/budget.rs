@@ -450,6 +450,25 @@ impl Slot {
         entry.sleep(patience);
         call.wait(patience, give_up, true)
     }
+
+    /// Gives the slot up where the call has no more work: to another thread of the same call that waits, so that it wakes
+    /// with a slot to find that out. Woken without one, it would stand in the scheduler's queue behind those that compute,
+    /// one runnable thread too many for as long.
+    pub fn give_up(self) {
+        let Call { shared, entry } = self.0;
+        let sibling_waits = shared.locked(|| {
+            let waits = entry.waiting.load(Relaxed) > 0;
+            if waits {
+                shared.leave_queue(entry, 1);
+                entry.granted.fetch_add(1, Relaxed);
+            }
+            waits
+        });
+        if sibling_waits {
+            std::mem::forget(self);
+            entry.post();
+        }
+    }
 }
 
 impl Drop for Slot {

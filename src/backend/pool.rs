@@ -226,6 +226,7 @@ impl Work {
         while let Some(slot) = turn {
             self.work_for_a_quantum(&slot);
             if give_up() {
+                slot.give_up();
                 break;
             }
             // A new slice of the scheduler's time, while the slot is still held: the old one has mostly run out, and
@@ -251,15 +252,12 @@ impl Work {
         }
     }
 
-    /// The next job. With the last one the threads that wait for a slot are sent home.
+    /// The next job.
     fn next(&self) -> Option<Job> {
-        let (job, last) = {
-            let mut queue = self.queue();
-            (queue.pop_front(), queue.is_empty())
-        };
-        if job.is_some() && last {
+        let mut queue = self.queue();
+        let job = queue.pop_front();
+        if queue.is_empty() {
             self.drained.store(true, Ordering::Release);
-            self.call.wake_all();
         }
         job
     }

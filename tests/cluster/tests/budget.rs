@@ -46,7 +46,7 @@ fn many_sessions_compute_on_no_more_threads_than_allowed() {
         .get(0);
     let threads = usize::try_from(threads).expect("max_threads");
     let quiet = is_quiet();
-    let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
+    let many = load::watch(&database, SESSIONS, CALLS, CALL, threads);
     println!("quiet: {quiet}; {many:?}");
     let samples = &many.samples;
     assert!(samples.count > 50, "too few samples to judge: {samples:?}");
@@ -62,9 +62,8 @@ fn many_sessions_share_fairly_and_lose_nothing() {
         return;
     }
     let database = Database::with_prices();
-    let threads = 1;
-    let alone = load::run(&database, 1, CALLS * SESSIONS as u32 / 4, CALL, threads);
-    let many = load::run(&database, SESSIONS, CALLS, CALL, threads);
+    let alone = load::time(&database, 1, CALLS * SESSIONS as u32, CALL);
+    let many = load::time(&database, SESSIONS, CALLS, CALL);
     println!("alone {alone:?}\nmany {many:?}");
     judge(&alone, &many);
 }

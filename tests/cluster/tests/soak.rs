@@ -104,6 +104,6 @@ fn the_budget_in_numbers() {
         "| budget | sessions | calls/s | slowest/mean | samples above | in a row | most | involuntary switches |"
     );
     for (sessions, calls) in [(1, 4), (8, 1), (32, 1)] {
-        show(sessions, &load::run(&database, sessions, calls, CALL, threads));
+        show(sessions, &load::watch(&database, sessions, calls, CALL, threads));
     }
 }

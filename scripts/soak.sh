@@ -43,6 +43,7 @@ soak_test soak the_budget_in_numbers
 pgbench_beside "no budget"
 with_cluster preload
 soak_test soak the_budget_in_numbers
+soak_test soak many_sessions_do
 pgbench_beside "budget of every core"
 scripts/cluster.sh psql soak -qc 'ALTER SYSTEM SET folio.max_threads = 1'
 scripts/cluster.sh restart soak

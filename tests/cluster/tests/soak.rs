@@ -103,7 +103,29 @@ fn the_budget_in_numbers() {
     println!(
         "| budget | sessions | calls/s | slowest/mean | samples above | in a row | most | involuntary switches |"
     );
-    for (sessions, calls) in [(1, 4), (8, 1), (32, 1)] {
+    for (sessions, calls) in [(1, 16), (8, 4), (32, 2)] {
         show(sessions, &load::watch(&database, sessions, calls, CALL, threads));
+    }
+}
+
+/// Loads of half a minute in turn, so that a machine whose speed changes is the same for all of them.
+#[test]
+fn many_sessions_do_as_much_as_one() {
+    const CALL: &str =
+        "SELECT count(*) FROM forecast_ensemble(tickers => NULL, models => '{naive,drift,theta,arima,ets}')";
+    if minutes().is_none() || !is_preloaded() {
+        return;
+    }
+    let database = Database::with_prices();
+    for round in 1..=3 {
+        let alone = load::time(&database, 1, 48, CALL).throughput();
+        for (sessions, calls) in [(8, 6), (32, 2)] {
+            let many = load::time(&database, sessions, calls, CALL);
+            let (share, unfairness) = (many.throughput() / alone, many.unfairness());
+            println!(
+                "round {round}: {sessions} sessions do {share:.3} of what one does; slowest/mean {unfairness:.2}"
+            );
+            assert!(share >= 0.95 && unfairness <= 1.3);
+        }
     }
 }

@@ -1,5 +1,6 @@
 -- What the dashboard shows: two portfolios over the demo's prices, rebalanced every Wednesday of the last half year as
 -- if it were that day. Run again it changes nothing, since a run of the same prices and settings is not repeated.
+SET client_min_messages = warning; -- 'nothing to do'
 
 SELECT create_portfolio(
     name        => style.name,

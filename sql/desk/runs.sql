@@ -127,13 +127,14 @@ END $$;
 -- The constraints of a run: what is held now belongs to them where they speak of trades. While nothing is held, no
 -- turnover is too large.
 CREATE FUNCTION @extschema@.constraints_with(constraints jsonb, held jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN CASE
-    WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
-    WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
-    WHEN constraints ? 'current_weights' THEN constraints
-    ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
-END;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT CASE
+        WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
+        WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
+        WHEN constraints ? 'current_weights' THEN constraints
+        ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
+    END;
+$$;
 
 -- The weights that a run's portfolio held before: those of the newest earlier as_of, as {ticker: weight}.
 CREATE FUNCTION @extschema@.weights_before(portfolio_id integer, as_of timestamptz) RETURNS jsonb

@@ -63,7 +63,7 @@ WHERE lock.locktype = 'advisory' AND lock.objsubid = 2 AND lock.granted
   AND lock.classid = @extschema@.run_lock_class()::oid
   AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database());
 
--- A run whose lock nobody holds was left by a session that is gone.
+-- A run whose lock nobody holds was left by a session that is gone. One that another transaction marks is not waited for.
 CREATE FUNCTION @extschema@.fail_abandoned_runs() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
     UPDATE @extschema@.run
@@ -71,9 +71,12 @@ LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
         message = 'the session of the run ended before the run did',
         detail = format('Process %s is gone: it was killed, or the server was stopped.', pid),
         hint = 'Nothing of the run was kept; run it again.'
-    WHERE status = 'running'
-      AND NOT EXISTS (SELECT FROM @extschema@.run_lock AS lock
-                      WHERE lock.portfolio_id = coalesce(run.portfolio_id, 0) AND lock.pid <> pg_backend_pid());
+    WHERE run_id IN (
+        SELECT r.run_id FROM @extschema@.run AS r
+        WHERE r.status = 'running'
+          AND NOT EXISTS (SELECT FROM @extschema@.run_lock AS lock
+                          WHERE lock.portfolio_id = coalesce(r.portfolio_id, 0) AND lock.pid <> pg_backend_pid())
+        FOR UPDATE SKIP LOCKED);
 $$;
 
 -- Takes the lock and writes the row of a run: what it will be made with, and that it runs.
@@ -127,13 +130,14 @@ END $$;
 -- The constraints of a run: what is held now belongs to them where they speak of trades. While nothing is held, no
 -- turnover is too large.
 CREATE FUNCTION @extschema@.constraints_with(constraints jsonb, held jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN CASE
-    WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
-    WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
-    WHEN constraints ? 'current_weights' THEN constraints
-    ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
-END;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT CASE
+        WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
+        WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
+        WHEN constraints ? 'current_weights' THEN constraints
+        ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
+    END;
+$$;
 
 -- The weights that a run's portfolio held before: those of the newest earlier as_of, as {ticker: weight}.
 CREATE FUNCTION @extschema@.weights_before(portfolio_id integer, as_of timestamptz) RETURNS jsonb

@@ -9,7 +9,6 @@ SELECT create_portfolio(
     objective   => style.objective,
     tau         => 0.5, -- the forecasts are to move the weights
     constraints => '{"max_weight": 0.2}',
-    horizon     => 10,
     -- The quick ones: 26 weeks are filled in within a minute.
     models      => ARRAY['naive', 'drift', 'theta', 'arima', 'ets', 'ridge'])
 FROM (VALUES ('balanced', 'max_quadratic_utility'), ('defensive', 'min_volatility')) AS style (name, objective)

@@ -359,6 +359,7 @@ fn bl_posterior(
         let covariance = array::matrix("covariance", covariance, prior.len())?;
         let p = array::matrix("p", p, prior.len())?;
         let (q, omega) = (array::vector("q", q)?, array::matrix_or_diagonal("omega", omega)?);
+        memory::check_posterior(prior.len(), q.len(), Settings::read().memory_limit)?;
         let tau = Tau::new(tau)?;
         let pool = Pool::start(1)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {

@@ -21,11 +21,23 @@ at the horizon, v the variance that its calibrated interval amounts to. A ticker
 
 COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
-tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6}.
+tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
+or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
 market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equal, historical, or an object of returns. risk_aversion: default 2.5. tau: default 0.05. risk_free_rate: annual, default 0.
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
+
+COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, integer, timestamptz, regclass) IS
+'The risk aversion at which the market of an index is in equilibrium: (mean annual return - risk_free_rate) / annual variance, for black_litterman''s risk_aversion.
+ticker: the index, as in prices. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
+
+COMMENT ON FUNCTION @extschema@.observations(text[], integer, timestamptz, regclass) IS
+'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
+
+COMMENT ON FUNCTION @extschema@.by_ticker(regclass, name, name) IS
+'A column of a relation as {ticker: value, ...}: market capitalisations for market_caps, sectors for the groups of constraints.
+relation: a table or view with one row for each ticker. value: the column. ticker: the column of the tickers. Error: 21000 where a ticker has several rows.';
 
 COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),

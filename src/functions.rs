@@ -2,5 +2,6 @@
 
 mod arguments;
 mod forecast;
+mod market;
 mod portfolio;
 mod status;

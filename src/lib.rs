@@ -11,7 +11,8 @@ mod functions;
 pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/views.sql", name = "views", requires = [running_calls, thread_slots]);
-extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["views"], finalize);
+extension_sql_file!("../sql/inputs.sql", name = "inputs");
+extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["views", "inputs"], finalize);
 
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]

@@ -2,14 +2,14 @@
 
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Position};
-use folio_core::portfolio::black_litterman::{Omega, bl_posterior as posterior};
+use folio_core::portfolio::black_litterman::bl_posterior as posterior;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::memory;
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
-use folio_core::portfolio::views::Views;
+use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB, PgRelation};
@@ -381,16 +381,16 @@ fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<It
 }
 
 /// Which returns a portfolio is built from.
-struct Source {
-    tickers: Option<Names>,
-    history: Option<i32>,
-    as_of: Option<TimestampWithTimeZone>,
-    relation: Option<pg_sys::Oid>,
+pub(super) struct Source {
+    pub(super) tickers: Option<Names>,
+    pub(super) history: Option<i32>,
+    pub(super) as_of: Option<TimestampWithTimeZone>,
+    pub(super) relation: Option<pg_sys::Oid>,
 }
 
 impl Source {
     /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
-    fn compute<T: Send + 'static>(
+    pub(super) fn compute<T: Send + 'static>(
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -423,9 +423,11 @@ struct Inputs {
 impl Inputs {
     fn request(self, views: Option<JsonB>) -> Result<Request> {
         let default = Request::default();
+        let (views, omega) =
+            views.map(|JsonB(views)| view_input::parse(&views)).transpose()?.unwrap_or_default();
         Ok(Request {
-            views: views.map(|JsonB(views)| Views::parse(&views)).transpose()?.unwrap_or_default(),
-            omega: Omega::PerView,
+            views,
+            omega,
             market_caps: self.market_caps.map(|JsonB(caps)| MarketCaps::from_json(&caps)).transpose()?,
             prior: self.prior.map(|prior| Prior::parse(&prior)).transpose()?,
             risk_aversion: self

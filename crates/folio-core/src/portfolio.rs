@@ -22,4 +22,5 @@ pub mod risk_parity;
 mod tail_risk;
 mod turnover;
 pub mod universe;
+pub mod view_input;
 pub mod views;

@@ -89,6 +89,16 @@ SELECT * FROM error_of($$SELECT * FROM portfolio_performance('{"NONE": 1}')$$);
 SELECT * FROM error_of($$SELECT * FROM covariance_matrix(covariance => 'exp_cov(0)')$$);
 SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(objective => 'hrp', constraints => '{"max_turnover": 0.1}')$$);
 
+-- A time at the end of what the server can hold is not wrapped into another.
+CREATE TABLE late AS
+SELECT 'A' AS ticker, timestamp '294276-12-01' + day * interval '1 day' AS ts, 100.0 + day % 3 AS close FROM generate_series(0, 29) AS day;
+SELECT * FROM error_of($$SELECT * FROM forecast_ensemble('A', models => '{naive}', prices => 'late')$$);
+
+-- Matrices that are given count too.
+SET folio.memory_limit = '16MB';
+SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,0},{0,1}}', '{0,0}', '{{1,0}}', '{0.1}', '{0.1}', 0.05)$$);
+RESET folio.memory_limit;
+
 -- A setting that is none of ours.
 SET folio.no_such_setting = 1;
 

@@ -36,6 +36,25 @@ FROM black_litterman('{SLOW,FAST}', market_caps => '{"SLOW": 3, "FAST": 1}');
 SELECT ticker, round(posterior_return::numeric, 6) AS posterior_return FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 1}]') WHERE ticker = 'SLOW';
 SELECT bool_and(abs(posterior_return - prior_return) < 1e-15) AS unchanged FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 0}]');
 SELECT view, view_return, round(implied_confidence::numeric, 6) AS implied_confidence FROM view_report('{SLOW,FAST}', views => '["SLOW = 10%", {"view": "FAST - SLOW = 2%", "confidence": 0.3}]');
+CREATE TABLE noisy AS SELECT 'LINE_WITH_NOISE' AS ticker, date '2024-01-01' + day AS ts, 100 * exp(0.001 * day + 0.01 * sin(day * day)) AS close FROM generate_series(0, 99) AS day;
+-- The same views as arrays, their columns named; and an Omega for all of them, as a vector and as a matrix.
+SELECT bool_and(a.posterior_return = b.posterior_return) AS same
+FROM black_litterman('{SLOW,FAST}', views => '["SLOW = 10%", "FAST - SLOW = 2%"]') AS a
+JOIN black_litterman('{SLOW,FAST}', views => '{"tickers": ["FAST", "SLOW"], "p": [[0, 1], [1, -1]], "q": [0.1, 0.02]}') AS b USING (ticker);
+SELECT bool_and(a.posterior_return = b.posterior_return) AS same, bool_and(a.posterior_return = c.posterior_return) AS same_as_matrix
+FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "variance": 0.01}, {"view": "FAST - SLOW = 2%", "variance": 0.02}]') AS a
+JOIN black_litterman('{SLOW,FAST}', views => '{"views": ["SLOW = 10%", "FAST - SLOW = 2%"], "omega": [0.01, 0.02]}') AS b USING (ticker)
+JOIN black_litterman('{SLOW,FAST}', views => '{"views": ["SLOW = 10%", "FAST - SLOW = 2%"], "omega": [[0.01, 0], [0, 0.02]]}') AS c USING (ticker);
+-- Inputs from a relation, and from the prices.
+CREATE TABLE company (ticker text, cap numeric, sector text);
+INSERT INTO company VALUES ('SLOW', 3, 'calm'), ('FAST', 1, 'wild');
+SELECT by_ticker('company', 'cap') AS caps, by_ticker('company', 'sector') AS sectors;
+INSERT INTO company VALUES ('SLOW', 4, 'calm');
+SELECT by_ticker('company', 'cap');
+SELECT observations('{SLOW,FAST}') AS t, observations('{SLOW,FAST}', history => 11) AS short_t;
+SELECT risk_aversion > 0 AS is_positive, abs(risk_aversion - (mean * 252 - 0.01) / (variance * 252)) < 1e-9 * risk_aversion AS is_its_definition
+FROM market_implied_risk_aversion('LINE_WITH_NOISE', risk_free_rate => 0.01, prices => 'noisy') AS risk_aversion,
+     (SELECT avg(r) AS mean, var_samp(r) AS variance FROM (SELECT close / lag(close) OVER (ORDER BY ts) - 1 AS r FROM noisy) AS returns) AS moments;
 SELECT ticker, round(weight::numeric, 6) AS weight, round(risk_contribution::numeric, 6) AS risk_contribution FROM optimize_portfolio('{SLOW,FAST}', objective => 'risk_parity');
 SELECT point, volatility > 0 AS has_risk, round((SELECT sum(value::float8) FROM jsonb_each_text(weights))::numeric, 9) AS sum_of_weights FROM efficient_frontier('{SLOW,FAST}', points => 3);
 SELECT ticker, other_ticker, round(correlation::numeric, 3) AS correlation FROM covariance_matrix('{SLOW,FAST}', covariance => 'sample_cov');

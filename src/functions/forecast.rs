@@ -148,14 +148,14 @@ fn forecast_views(
 }
 
 /// What the forecast functions have in common: their arguments, where NULL takes the setting or the default.
-struct Arguments {
-    tickers: Option<Vec<String>>,
-    horizon: Option<i32>,
-    models: Option<Names>,
-    level: Option<f64>,
-    as_of: Option<TimestampWithTimeZone>,
-    history: Option<i32>,
-    relation: Option<pg_sys::Oid>,
+pub(super) struct Arguments {
+    pub tickers: Option<Vec<String>>,
+    pub horizon: Option<i32>,
+    pub models: Option<Names>,
+    pub level: Option<f64>,
+    pub as_of: Option<TimestampWithTimeZone>,
+    pub history: Option<i32>,
+    pub relation: Option<pg_sys::Oid>,
 }
 
 impl Arguments {
@@ -180,7 +180,7 @@ impl Arguments {
 
     /// The whole way from SQL's arguments to rows, in batches that fit into folio.memory_limit. A model's numbers do not
     /// depend on what else is computed, so neither do the rows depend on the batches.
-    fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+    pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
         let settings = Settings::read();
         let request = self.request(&settings)?;
         let history = prices::history(self.history.unwrap_or(settings.history))?;
@@ -205,7 +205,7 @@ impl Arguments {
     }
 }
 
-fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
+pub(super) fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
     ticker.map(|ticker| vec![ticker]).ok_or_else(|| {
         Report::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,
@@ -239,7 +239,7 @@ fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     prices::to_postgres(ts).into()
 }
 
-fn status(status: &Status) -> String {
+pub(super) fn status(status: &Status) -> String {
     match status {
         Status::Complete => "ok".to_owned(),
         Status::Partial { missing } => format!("ok without {}", missing.join(", ")),

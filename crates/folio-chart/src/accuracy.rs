@@ -45,6 +45,20 @@ pub struct AccuracyChart {
     pub paths: Vec<Vec<Outcome>>,
 }
 
+/// The newest of these paths that do not overlap in time, in the order given. Paths rise in time and by their starts.
+pub fn apart(paths: Vec<Vec<Outcome>>) -> Vec<Vec<Outcome>> {
+    let mut kept: Vec<Vec<Outcome>> = Vec::new();
+    for path in paths.into_iter().rev() {
+        let next = kept.last().and_then(|path| path.first()).map(|first| first.time);
+        let end = path.last().map(|last| last.time);
+        if next.is_none_or(|next| end.is_some_and(|end| end < next)) {
+            kept.push(path);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
 /// How good the forecasts were.
 struct Quality {
     count: usize,

@@ -38,14 +38,14 @@ const RESOLUTION: f64 = 1e-12;
 impl Scale {
     /// The scale of these numbers, with a margin around them.
     pub fn of(unit: Unit, values: impl Iterator<Item = f64>) -> Scale {
-        let (low, high) = bounds(values);
+        let (low, high) = bounds(unit, values);
         let margin = MARGIN * (high - low);
         Scale { unit, low: low - margin, high: high + margin }
     }
 
     /// The scale of these numbers, without a margin.
     pub fn tight(unit: Unit, values: impl Iterator<Item = f64>) -> Scale {
-        let (low, high) = bounds(values);
+        let (low, high) = bounds(unit, values);
         Scale { unit, low, high }
     }
 
@@ -56,15 +56,16 @@ impl Scale {
 }
 
 /// The range of numbers, widened where it has no width.
-fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {
+fn bounds(unit: Unit, values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     let size = low.abs().max(high.abs());
-    if high - low > RESOLUTION * size {
-        return (low, high);
-    }
-    let half = if size > 0.0 { CONSTANT * size } else { 1.0 };
-    (low - half, high + half)
+    let (least, half) = match unit {
+        Unit::Time => (calendar::HOUR as f64, calendar::DAY as f64),
+        _ if size > 0.0 => (RESOLUTION * size, CONSTANT * size),
+        _ => (0.0, 1.0),
+    };
+    if high - low > least { (low, high) } else { (low - half, high + half) }
 }
 
 /// A tick and its label.

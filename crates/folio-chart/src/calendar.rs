@@ -5,7 +5,7 @@
 pub struct Time(pub i64);
 
 const MINUTE: i64 = 60_000_000;
-const HOUR: i64 = 60 * MINUTE;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// Days in 400 years, after which the calendar repeats.
@@ -65,10 +65,10 @@ impl Time {
         Date::of(self.0.div_euclid(DAY))
     }
 
-    /// The day in words: "28 Dec 2022".
+    /// The day in words: "28 Dec 2022", with spaces at which no line breaks.
     pub(crate) fn long(self) -> String {
         let Date { year, month, day } = self.date();
-        format!("{day} {} {year}", MONTHS[(month - 1) as usize])
+        format!("{day}\u{A0}{}\u{A0}{year}", MONTHS[(month - 1) as usize])
     }
 
     /// As a number on an axis.
@@ -88,7 +88,7 @@ pub(crate) enum Step {
 }
 
 /// Every distance of ticks, rising.
-pub(crate) const STEPS: [Step; 22] = [
+pub(crate) const STEPS: [Step; 23] = [
     Step::Micros(5 * MINUTE),
     Step::Micros(15 * MINUTE),
     Step::Micros(HOUR),
@@ -99,6 +99,7 @@ pub(crate) const STEPS: [Step; 22] = [
     Step::Micros(2 * DAY),
     Step::Week,
     Step::Months(1),
+    Step::Months(2),
     Step::Months(3),
     Step::Months(6),
     Step::Years(1),
@@ -146,8 +147,8 @@ impl Step {
     fn after(self, tick: Time) -> Time {
         let date = tick.date();
         match self {
-            Step::Micros(micros) => Time(tick.0 + micros),
-            Step::Week => Time(tick.0 + 7 * DAY),
+            Step::Micros(micros) => Time(tick.0.saturating_add(micros)),
+            Step::Week => Time(tick.0.saturating_add(7 * DAY)),
             Step::Months(months) => start_of(12 * date.year + date.month - 1 + months, months),
             Step::Years(years) => start_of(12 * (date.year + years), 12 * years),
         }
@@ -160,12 +161,15 @@ impl Step {
             tick = self.after(tick);
         }
         let mut ticks: Vec<(Time, String)> = Vec::new();
-        while tick <= to {
+        loop {
             let before = ticks.last().map(|(time, _)| *time);
+            // At the end of what a time can be, the next tick is not later.
+            if tick > to || before.is_some_and(|before| tick <= before) {
+                return ticks;
+            }
             ticks.push((tick, self.label(tick, before)));
             tick = self.after(tick);
         }
-        ticks
     }
 
     fn label(self, tick: Time, before: Option<Time>) -> String {
@@ -201,7 +205,7 @@ fn clock(time: Time) -> String {
 fn start_of(month: i64, length: i64) -> Time {
     let month = month - month.rem_euclid(length);
     let date = Date { year: month.div_euclid(12), month: month.rem_euclid(12) + 1, day: 1 };
-    Time(date.days() * DAY)
+    Time(date.days().saturating_mul(DAY))
 }
 
 #[cfg(test)]

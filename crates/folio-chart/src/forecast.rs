@@ -4,7 +4,7 @@ use crate::axis::{Scale, Unit};
 use crate::calendar::Time;
 use crate::error::drawable;
 use crate::label::SideLabel;
-use crate::number::{amount, fixed, level, spoken};
+use crate::number::{amount, level, percent, spoken};
 use crate::options::Options;
 use crate::page::{Key, Mark, Page, Plot};
 use crate::palette::{self, Role};
@@ -180,7 +180,7 @@ impl ForecastChart {
             change(last.1, end.1).map(|change| format!(", a change of {change}")).unwrap_or_default()
         );
         if !intervals.is_empty() {
-            text.push_str(&format!(" In words: {}.", spoken(&intervals)));
+            text.push_str(&format!(" Of the fan, {}.", spoken(&intervals)));
         }
         let member = |member: &MemberPath| {
             member.path.last().map(|value| format!("{} {}", member.name, amount(*value)))
@@ -199,9 +199,9 @@ fn days(count: usize) -> String {
 
 /// The relative change, with its sign.
 fn change(from: f64, to: f64) -> Option<String> {
-    let change = (to / from - 1.0) * 100.0;
-    (from > 0.0 && change.abs() < 1e6).then(|| {
-        let sign = if change >= 0.05 { "+" } else { "" };
-        format!("{sign}{} %", fixed(change, 1))
+    let change = to / from - 1.0;
+    (from > 0.0 && change.abs() < 1e4).then(|| {
+        let sign = if change >= 0.0005 { "+" } else { "" };
+        format!("{sign}{}", percent(change, 1))
     })
 }

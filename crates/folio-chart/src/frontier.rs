@@ -105,6 +105,8 @@ impl FrontierChart {
             self.assets.iter().map(|asset| Rect::around(plot.position(asset.at()), small + 1.0)).collect();
         taken.extend(marked.iter().map(|(_, point)| Rect::around(plot.position(point.at()), large + 1.0)));
         taken.extend(self.trace(plot));
+        // On a phone the legend names them.
+        let marked = if plot.is_narrow { &[] } else { marked };
         let portfolios = marked.iter().map(|(mark, point)| {
             let name = if *mark == Mark::Square(Role::Calm) { "Least volatility" } else { "Largest Sharpe" };
             (name.to_owned(), *point, large, true)

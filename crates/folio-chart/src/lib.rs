@@ -16,7 +16,7 @@ mod palette;
 mod text;
 mod weights;
 
-pub use accuracy::{AccuracyChart, Outcome};
+pub use accuracy::{AccuracyChart, Outcome, apart};
 pub use calendar::Time;
 pub use error::{Error, Result};
 pub use forecast::{Band, ForecastChart, MemberPath};

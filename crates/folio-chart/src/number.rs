@@ -27,20 +27,23 @@ pub(crate) fn amount(value: f64) -> String {
     }
 }
 
+/// Between a number and its unit, so that no line breaks there.
+const SPACE: char = '\u{A0}';
+
 /// A share as a percentage.
 pub(crate) fn percent(share: f64, decimals: usize) -> String {
     let value = share * 100.0;
     if value.abs() >= 1e9 {
-        format!("{} %", scientific(value, 2))
+        format!("{}{SPACE}%", scientific(value, 2))
     } else {
-        format!("{} %", fixed(value, decimals))
+        format!("{}{SPACE}%", fixed(value, decimals))
     }
 }
 
 /// A level such as 0.8 as "80 %", 0.975 as "97.5 %".
 pub(crate) fn level(share: f64) -> String {
     let percent = format!("{:.2}", share * 100.0);
-    format!("{} %", percent.trim_end_matches('0').trim_end_matches('.'))
+    format!("{}{SPACE}%", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A number that is too large or too small to be written out.
@@ -71,8 +74,8 @@ mod tests {
         assert_eq!(amount(25_000.4), "25,000");
         assert_eq!(amount(1e12), "1.00e12");
         assert_eq!(amount(1e-9), "1.00e−9");
-        assert_eq!(percent(0.1234, 1), "12.3 %");
-        assert_eq!((level(0.8), level(0.975)), ("80 %".to_owned(), "97.5 %".to_owned()));
+        assert_eq!(percent(0.1234, 1), "12.3\u{A0}%");
+        assert_eq!((level(0.8), level(0.975)), ("80\u{A0}%".to_owned(), "97.5\u{A0}%".to_owned()));
         assert_eq!(spoken(&["a".into(), "b".into(), "c".into()]), "a, b and c");
     }
 }

@@ -211,7 +211,7 @@ impl Page {
         let left = padding + (y.label_width(font) + 2.0 * TICK).max(2.0 * font).round();
         let widest = side.iter().map(|label| side_width(label, font)).fold(0.0, f64::max);
         let widest = widest.min(SIDE_SHARE * self.width());
-        let right = (self.width() - padding - widest.max(2.0 * font)).round().max(left + 1.0);
+        let right = (self.width() - padding - widest.max(2.0 * font)).floor().max(left + 1.0);
         let x = Axis::horizontal(x, right - left, font, (left, self.width() - right));
         let frame = Rect { left, top: layout.plot_top, right, bottom: layout.plot_top + height };
         let bottom = layout.height - frame.bottom;
@@ -222,19 +222,31 @@ impl Page {
             .y_label_area_size(units(left))
             .build_cartesian_2d(x, y)
             .map_err(failed)?;
-        let labels = Writing { role: Role::Muted, ..Writing::new(font) };
+        let labels = pen.text_style(&Writing { role: Role::Muted, ..Writing::new(font) });
+        let thin = units(1.0) as u32;
+        // An axis without its line has no labels in plotters, so the vertical one is drawn by itself, with a line that
+        // cannot be seen.
         context
             .configure_mesh()
             .disable_x_mesh()
-            .disable_y_axis()
-            .bold_line_style(pen.colour(Role::Grid).stroke_width(units(1.0) as u32))
-            .axis_style(pen.colour(Role::Rule).stroke_width(units(1.0) as u32))
+            .disable_x_axis()
+            .bold_line_style(pen.colour(Role::Grid).stroke_width(thin))
+            .axis_style(TRANSPARENT)
             .set_all_tick_mark_size(units(TICK))
-            .label_style(pen.text_style(&labels))
+            .label_style(labels.clone())
+            .draw()
+            .map_err(failed)?;
+        context
+            .configure_mesh()
+            .disable_mesh()
+            .disable_y_axis()
+            .axis_style(pen.colour(Role::Rule).stroke_width(thin))
+            .set_all_tick_mark_size(units(TICK))
+            .label_style(labels)
             .draw()
             .map_err(failed)?;
         let area = context.plotting_area().clone();
-        Ok(Plot { area, pen, frame, room_to: self.width() - padding })
+        Ok(Plot { area, pen, frame, room_to: self.width() - padding, is_narrow: self.is_narrow() })
     }
 
     /// The document: plotters' elements under a root with its size, its description and the reader's colours.
@@ -279,7 +291,12 @@ fn side_indent(font: f64) -> f64 {
 
 fn side_width(label: &SideLabel, font: f64) -> f64 {
     let dot = if label.dot.is_some() { font } else { 0.0 };
-    side_indent(font) + dot + text::bold_width(&label.text, font)
+    // A pixel more, so that what fits exactly is not cut for a rounding.
+    side_indent(font) + dot + text_width(&label.text, font, label.strong) + 1.0
+}
+
+fn text_width(text: &str, font: f64, bold: bool) -> f64 {
+    if bold { text::bold_width(text, font) } else { text::width(text, font) }
 }
 
 fn failed(error: impl std::fmt::Display) -> Error {
@@ -396,6 +413,8 @@ pub(crate) struct Plot<'a> {
     pub frame: Rect,
     /// How far to the right labels may reach.
     room_to: f64,
+    /// Whether there is room for the shortest labels only.
+    pub is_narrow: bool,
 }
 
 impl Plot<'_> {

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod chart;
+mod desk;
 mod forecast;
 mod portfolio;
 mod status;

@@ -205,11 +205,46 @@ impl Source {
     /// Runs a query; that the user may not read is reported with what to do.
     fn as_caller<T>(&self, query: impl FnOnce() -> T) -> Result<T> {
         let name = self.name.clone();
+        let _snapshot = Snapshot::ensure();
         PgTryBuilder::new(AssertUnwindSafe(|| Ok(query())))
             .catch_when(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, move |cause| {
                 Err(no_privilege(&name, cause))
             })
             .execute()
+    }
+}
+
+/// A snapshot for a query where the caller has none: a procedure after COMMIT. It goes with the value, and with it what
+/// the session holds back from VACUUM, so that models can train for long without doing that.
+pub struct Snapshot {
+    pushed: bool,
+}
+
+impl Snapshot {
+    /// The caller's snapshot, or else a new one.
+    pub fn ensure() -> Snapshot {
+        // SAFETY: on the main thread inside a transaction; Drop takes off what is pushed here.
+        unsafe {
+            let pushed = !pg_sys::ActiveSnapshotSet();
+            if pushed {
+                pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            }
+            Snapshot { pushed }
+        }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // After an error the transaction's end takes off every snapshot, those on top of this one too.
+        if self.pushed && !std::thread::panicking() {
+            // SAFETY: on the main thread; what was pushed later is off again, as the values that did it are gone.
+            unsafe {
+                pg_sys::PopActiveSnapshot();
+                // The catalogs' own snapshot would otherwise stay until the session is idle.
+                pg_sys::InvalidateCatalogSnapshotConditionally();
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use folio_core::forecast::{
     self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, Status,
 };
-use folio_core::panel::Timestamp;
+use folio_core::panel::{PricePanel, Timestamp};
 use folio_core::task::Seed;
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgRelation};
@@ -15,7 +15,7 @@ use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
 
 /// A row of forecast_ensemble.
-type ForecastRow =
+pub(super) type ForecastRow =
     (String, Option<i32>, Option<TimestampWithTimeZone>, Option<f64>, Option<f64>, Option<f64>, String);
 
 /// Forecasts one ticker: a row per step. A ticker that cannot be forecast is an error.
@@ -159,7 +159,7 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    fn with_tickers(self, tickers: Option<Names>) -> Result<Arguments> {
+    pub fn with_tickers(self, tickers: Option<Names>) -> Result<Arguments> {
         Ok(Arguments { tickers: tickers.map(unique_tickers).transpose()?, ..self })
     }
 
@@ -178,18 +178,52 @@ impl Arguments {
         })
     }
 
-    /// The whole way from SQL's arguments to rows, in batches that fit into folio.memory_limit. A model's numbers do not
-    /// depend on what else is computed, so neither do the rows depend on the batches.
+    /// The whole way from SQL's arguments to rows.
     pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+        self.plan()?.forecast(|_| (), rows)
+    }
+
+    /// The arguments validated, with the settings in the place of NULLs.
+    pub fn plan(self) -> Result<Plan> {
         let settings = Settings::read();
         let request = self.request(&settings)?;
         let history = prices::history(self.history.unwrap_or(settings.history))?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
+        Ok(Plan { settings, request, selection })
+    }
+}
+
+/// What is to be forecast.
+pub(super) struct Plan {
+    settings: Settings,
+    pub request: Request,
+    selection: Selection,
+}
+
+impl Plan {
+    /// Reads the prices alone, in panels that fit into folio.memory_limit.
+    pub fn read(&self, mut look: impl FnMut(&PricePanel)) -> Result<()> {
+        let Settings { prices, .. } = &self.settings;
+        prices::read_in_batches(&self.selection, prices, self.settings.price_bytes(), |panel, _| {
+            look(&panel);
+            Ok(())
+        })
+    }
+
+    /// From prices to rows, in batches that fit into folio.memory_limit. A model's numbers do not depend on what else is
+    /// computed, so neither do the rows depend on the batches. `look` sees the prices before they are used.
+    pub fn forecast<Row>(
+        self,
+        mut look: impl FnMut(&PricePanel),
+        rows: impl Fn(forecast::Report) -> Result<Vec<Row>>,
+    ) -> Result<Vec<Row>> {
+        let Plan { settings, request, selection } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
         let mut all = Vec::new();
         prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
+            look(&panel);
             pool.announce(tickers * request.models.models().len());
             let batches = Batches::new(&panel, tickers, &request, pool.threads(), settings.memory_limit)?;
             pool.limit_threads(batches.threads);
@@ -216,7 +250,8 @@ pub(super) fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
     })
 }
 
-fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
+/// The rows of forecast_ensemble for a ticker.
+pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
     let status = status(&ensemble.status);
     let row = |(index, step): (usize, &forecast::Step)| {
         let ts = Some(with_time_zone(step.ts));
@@ -235,7 +270,7 @@ fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow
 }
 
 /// The time in the session's time zone, in which the prices' own times were read.
-fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
+pub(super) fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     prices::to_postgres(ts).into()
 }
 
@@ -249,10 +284,11 @@ pub(super) fn status(status: &Status) -> String {
     }
 }
 
-type MemberRow =
+/// A row of forecast_members.
+pub(super) type MemberRow =
     (String, Option<String>, Option<f64>, String, Option<f64>, Option<f64>, Option<f64>, Option<JsonB>);
 
-fn member_row(ticker: &str, member: forecast::Member) -> MemberRow {
+pub(super) fn member_row(ticker: &str, member: forecast::Member) -> MemberRow {
     let (ticker, model) = (ticker.to_owned(), Some(member.model.to_owned()));
     let fit_ms = Some(member.elapsed.as_secs_f64() * 1e3);
     match member.outcome {

@@ -2,6 +2,7 @@
 //! and combined into one path with a calibrated interval.
 
 mod ensemble;
+mod fingerprint;
 mod interval;
 mod member;
 mod memory;
@@ -10,7 +11,8 @@ mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
+pub use fingerprint::Fingerprint;
 pub use member::{Member, MemberFit};
 pub use memory::Batches;
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
-pub use view::view;
+pub use view::{view, view_of_step};

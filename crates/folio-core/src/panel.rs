@@ -152,6 +152,11 @@ impl PricePanel {
         &self.columns
     }
 
+    /// The time of the newest price.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.columns.iter().filter_map(|(_, series)| series.as_ref().ok()?.ts.last().copied()).max()
+    }
+
     /// The panel in pieces of at most `tickers` tickers, in their order.
     pub fn into_batches(self, tickers: usize) -> impl Iterator<Item = PricePanel> {
         let mut columns = self.columns.into_iter();

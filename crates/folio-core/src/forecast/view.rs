@@ -15,23 +15,32 @@
 use serde_json::{Value, json};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::ensemble::{Ensemble, Step};
-use super::request::Level;
+use super::ensemble::Ensemble;
+use super::request::{Horizon, Level};
 use crate::portfolio::covariance::TRADING_DAYS;
 use crate::portfolio::views::MAX_VIEW_RETURN;
 
 /// The view that the last step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance.
 /// `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
 pub fn view(ticker: &str, ensemble: &Ensemble, level: Level) -> Option<Value> {
-    view_of(ticker, ensemble.last_close, &ensemble.steps, level)
+    let horizon = Horizon::new(ensemble.steps.len() as i64).ok()?;
+    let last = ensemble.steps.last()?;
+    view_of_step(ticker, ensemble.last_close, last.forecast, last.upper, horizon, level)
 }
 
-fn view_of(ticker: &str, last_close: f64, steps: &[Step], level: Level) -> Option<Value> {
-    let step = steps.last()?;
-    let years = steps.len() as f64 / TRADING_DAYS;
-    let annual = ((step.forecast / last_close).ln() / years).exp() - 1.0;
+/// The same of a step that was stored: its forecast and upper bound, how many steps ahead it is, and the interval's level.
+pub fn view_of_step(
+    ticker: &str,
+    last_close: f64,
+    forecast: f64,
+    upper: f64,
+    horizon: Horizon,
+    level: Level,
+) -> Option<Value> {
+    let years = horizon.steps() as f64 / TRADING_DAYS;
+    let annual = ((forecast / last_close).ln() / years).exp() - 1.0;
     let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
-    let deviation = (1.0 + annual) * (step.upper / step.forecast).ln() / normal / years;
+    let deviation = (1.0 + annual) * (upper / forecast).ln() / normal / years;
     let variance = deviation * deviation;
     let usable = annual.abs() <= MAX_VIEW_RETURN && variance.is_finite() && variance > 0.0;
     usable.then(|| json!({ "assets": { ticker: 1.0 }, "return": annual, "variance": variance }))
@@ -40,12 +49,15 @@ fn view_of(ticker: &str, last_close: f64, steps: &[Step], level: Level) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panel::Timestamp;
+
+    fn view_of(last_close: f64, forecast: f64, upper: f64, horizon: i64) -> Option<Value> {
+        let (horizon, level) = (Horizon::new(horizon).unwrap(), Level::new(0.8).unwrap());
+        view_of_step("A", last_close, forecast, upper, horizon, level)
+    }
 
     #[test]
     fn a_percent_in_a_month_is_twelve_and_a_half_in_a_year() {
-        let step = Step { ts: Timestamp(0), forecast: 101.0, lower: 101.0 / 1.1, upper: 101.0 * 1.1 };
-        let view = view_of("A", 100.0, &[step; 21], Level::new(0.8).unwrap()).unwrap();
+        let view = view_of(100.0, 101.0, 101.0 * 1.1, 21).unwrap();
         let number = |key: &str| view[key].as_f64().unwrap();
         assert!((number("return") - (1.01f64.powi(12) - 1.0)).abs() < 1e-12);
         // z(0.8) = 1.281551..., so the log price has a standard deviation of ln 1.1 / 1.281551 at 21 days.
@@ -56,7 +68,6 @@ mod tests {
 
     #[test]
     fn a_forecast_without_uncertainty_is_no_view() {
-        let step = Step { ts: Timestamp(0), forecast: 100.0, lower: 100.0, upper: 100.0 };
-        assert_eq!(view_of("A", 100.0, &[step], Level::new(0.8).unwrap()), None);
+        assert_eq!(view_of(100.0, 100.0, 100.0, 1), None);
     }
 }

@@ -1,0 +1,337 @@
+//! What the desk's SQL needs of the engine: stored forecasts, their fingerprints, and the views they amount to. The rest
+//! of a run is SQL, in sql/desk.
+
+use folio_core::Error;
+use folio_core::forecast::{self, Fingerprint, Horizon, Level};
+use folio_core::panel::{PricePanel, Timestamp};
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use pgrx::{JsonB, PgRelation, spi};
+
+use super::arguments::Names;
+use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row, with_time_zone};
+use crate::backend::prices::Snapshot;
+use crate::backend::report::{Report, Result, SqlState, or_raise};
+
+/// A hash of the prices that a forecast reads and of all else that it depends on.
+#[pg_extern(stable, parallel_safe, cost = 10000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_fingerprint(
+    tickers: default!(Option<Names>, "NULL"),
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    level: default!(Option<f64>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> String {
+    let relation = prices.map(|relation| relation.oid());
+    let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
+    or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let plan = arguments.plan()?;
+        let mut seen = Seen::new(&plan);
+        plan.read(|panel| seen.add(panel))?;
+        Ok(seen.fingerprint.finish())
+    }))
+}
+
+/// The view that a stored forecast amounts to, from its last step; NULL where it says nothing.
+#[pg_extern(immutable, parallel_safe)]
+fn forecast_view(
+    ticker: &str,
+    last_close: f64,
+    forecast: f64,
+    upper: f64,
+    horizon: i32,
+    level: f64,
+) -> Option<JsonB> {
+    let view = Horizon::new(horizon.into()).and_then(|horizon| {
+        Ok(forecast::view_of_step(ticker, last_close, forecast, upper, horizon, Level::new(level)?))
+    });
+    or_raise(view.map_err(Report::from)).map(JsonB)
+}
+
+/// Forecasts for a run that was started, or finds the stored forecasts that are the same, and writes into the run's row
+/// what it read. A procedure, since it holds no snapshot while the models train if it is called right after COMMIT.
+#[pg_extern(sql = r#"
+CREATE PROCEDURE @extschema@."forecast_run"("run_id" bigint)
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#)]
+fn forecast_run(run_id: i64) {
+    or_raise(Run::read(run_id).and_then(Run::forecast));
+}
+
+/// What was read of the prices.
+struct Seen {
+    fingerprint: Fingerprint,
+    tickers: Vec<String>,
+    newest: Option<Timestamp>,
+}
+
+impl Seen {
+    fn new(plan: &Plan) -> Seen {
+        let fingerprint = Fingerprint::new(&plan.request, &time_zone());
+        Seen { fingerprint, tickers: Vec::new(), newest: None }
+    }
+
+    fn add(&mut self, panel: &PricePanel) {
+        self.fingerprint.add(panel);
+        self.tickers.extend(panel.columns().iter().map(|(ticker, _)| ticker.clone()));
+        self.newest = self.newest.max(panel.newest());
+    }
+}
+
+/// The session's time zone: prices are read and forecasts are dated in it.
+fn time_zone() -> String {
+    // SAFETY: on the main thread; the setting exists in every server, and its text is copied at once.
+    unsafe {
+        let name = pg_sys::GetConfigOptionByName(c"TimeZone".as_ptr(), std::ptr::null_mut(), true);
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
+/// A run as its row says.
+struct Run {
+    id: i64,
+    use_forecasts: bool,
+    arguments: Arguments,
+}
+
+const READ_RUN: &str = "
+    SELECT coalesce(s.use_forecasts, true), s.tickers, s.horizon, s.models, s.level, run.as_of, s.history,
+           folio.price_relation(s.prices)::oid
+    FROM folio.run, jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers text[], horizon integer,
+         models text[], level float8, history integer, prices text)
+    WHERE run.run_id = $1";
+
+const FIND_FORECASTS: &str = "
+    SELECT max(run_id) FROM folio.run WHERE fingerprint = $1 AND forecast_run_id = run_id AND run_id <> $2";
+
+const UPDATE_RUN: &str = "
+    UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5 WHERE run_id = $1";
+
+const INSERT_FORECASTS: &str = "
+    INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)
+    SELECT $1, $2, * FROM unnest($3::text[], $4::integer[], $5::timestamptz[], $6::float8[], $7::float8[],
+                                 $8::float8[], $9::float8[], $10::text[])";
+
+const INSERT_MEMBERS: &str = "
+    INSERT INTO folio.forecast_member (run_id, ticker, model, weight, status, validation_rmse, relative_mae, fit_ms, detail)
+    SELECT $1, ticker, model, weight, status, rmse, mae, fit_ms, detail::jsonb
+    FROM unnest($2::text[], $3::text[], $4::float8[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
+                $9::text[]) AS m(ticker, model, weight, status, rmse, mae, fit_ms, detail)";
+
+impl Run {
+    fn read(id: i64) -> Result<Run> {
+        let _snapshot = Snapshot::ensure();
+        let found = Spi::connect(|client| {
+            let mut rows = client.select(READ_RUN, Some(1), &[id.into()])?;
+            let Some(row) = rows.next() else { return Ok(None) };
+            let arguments = Arguments {
+                tickers: None,
+                horizon: row.get(3)?,
+                models: row.get::<Names>(4)?,
+                level: row.get(5)?,
+                as_of: row.get(6)?,
+                history: row.get(7)?,
+                relation: row.get(8)?,
+            };
+            Ok(Some((row.get(1)?.unwrap_or(true), row.get::<Names>(2)?, arguments)))
+        });
+        let (use_forecasts, tickers, arguments) = spi_result(found)?.ok_or_else(|| no_such_run(id))?;
+        Ok(Run { id, use_forecasts, arguments: arguments.with_tickers(tickers)? })
+    }
+
+    fn forecast(self) -> Result<()> {
+        let plan = self.arguments.plan()?;
+        let mut seen = Seen::new(&plan);
+        plan.read(|panel| seen.add(panel))?;
+        let Seen { fingerprint, tickers, newest } = seen;
+        let fingerprint = fingerprint.finish();
+        let as_of = newest.ok_or(Error::TooShort { need: 2, found: Vec::new() })?;
+        let stored = if self.use_forecasts { stored_forecasts(self.id, &fingerprint)? } else { None };
+        let read = Read { run_id: self.id, as_of, tickers, fingerprint };
+        if stored.is_some() || !self.use_forecasts {
+            return read.write(stored);
+        }
+        let mut seen = Seen::new(&plan);
+        let level = plan.request.level;
+        let forecasts = plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report)]))?;
+        // What is stored is named by the prices that it was computed from.
+        let Seen { fingerprint, tickers, newest } = seen;
+        let as_of = newest.unwrap_or(as_of);
+        Read { run_id: self.id, as_of, tickers, fingerprint: fingerprint.finish() }.write(Some(self.id))?;
+        write_forecasts(self.id, level, forecasts)
+    }
+}
+
+/// What a run read, for its row.
+struct Read {
+    run_id: i64,
+    as_of: Timestamp,
+    tickers: Vec<String>,
+    fingerprint: String,
+}
+
+impl Read {
+    fn write(self, forecasts: Option<i64>) -> Result<()> {
+        let as_of = with_time_zone(self.as_of);
+        let arguments = [
+            self.run_id.into(),
+            as_of.into(),
+            self.tickers.into(),
+            self.fingerprint.into(),
+            forecasts.into(),
+        ];
+        update(UPDATE_RUN, &arguments)
+    }
+}
+
+/// The run whose stored forecasts have this fingerprint.
+fn stored_forecasts(run_id: i64, fingerprint: &str) -> Result<Option<i64>> {
+    let _snapshot = Snapshot::ensure();
+    spi_result(Spi::connect(|client| {
+        let arguments = [fingerprint.to_owned().into(), run_id.into()];
+        client.select(FIND_FORECASTS, Some(1), &arguments)?.first().get_one::<i64>()
+    }))
+}
+
+/// What is stored of one ticker.
+struct Forecast {
+    last_close: Option<f64>,
+    steps: Vec<ForecastRow>,
+    members: Vec<MemberRow>,
+}
+
+impl Forecast {
+    fn of(report: forecast::Report) -> Forecast {
+        let ticker = report.ticker;
+        match report.outcome {
+            Ok(ensemble) => Forecast {
+                last_close: Some(ensemble.last_close),
+                steps: ensemble_rows(&ticker, &ensemble),
+                members: ensemble.members.into_iter().map(|member| member_row(&ticker, member)).collect(),
+            },
+            Err(error) => Forecast {
+                last_close: None,
+                steps: vec![(ticker, Some(0), None, None, None, None, Report::from(error).status())],
+                members: Vec::new(),
+            },
+        }
+    }
+}
+
+fn write_forecasts(run_id: i64, level: Level, forecasts: Vec<Forecast>) -> Result<()> {
+    let mut steps = Steps::default();
+    let mut members = Members::default();
+    for forecast in forecasts {
+        forecast.steps.into_iter().for_each(|step| steps.push(step, forecast.last_close));
+        forecast.members.into_iter().for_each(|member| members.push(member));
+    }
+    update(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
+    update(INSERT_MEMBERS, &members.arguments(run_id))
+}
+
+/// Rows of folio.forecast by column, as one statement writes them.
+#[derive(Default)]
+struct Steps {
+    ticker: Vec<String>,
+    step: Vec<Option<i32>>,
+    ts: Vec<Option<TimestampWithTimeZone>>,
+    forecast: Vec<Option<f64>>,
+    lower: Vec<Option<f64>>,
+    upper: Vec<Option<f64>>,
+    last_close: Vec<Option<f64>>,
+    status: Vec<String>,
+}
+
+impl Steps {
+    fn push(&mut self, row: ForecastRow, last_close: Option<f64>) {
+        let (ticker, step, ts, forecast, lower, upper, status) = row;
+        self.ticker.push(ticker);
+        self.step.push(step);
+        self.ts.push(ts);
+        self.forecast.push(forecast);
+        self.lower.push(lower);
+        self.upper.push(upper);
+        self.last_close.push(last_close);
+        self.status.push(status);
+    }
+
+    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 10] {
+        [
+            run_id.into(),
+            level.share().into(),
+            self.ticker.into(),
+            self.step.into(),
+            self.ts.into(),
+            self.forecast.into(),
+            self.lower.into(),
+            self.upper.into(),
+            self.last_close.into(),
+            self.status.into(),
+        ]
+    }
+}
+
+/// Rows of folio.forecast_member by column.
+#[derive(Default)]
+struct Members {
+    ticker: Vec<String>,
+    model: Vec<Option<String>>,
+    weight: Vec<Option<f64>>,
+    status: Vec<String>,
+    rmse: Vec<Option<f64>>,
+    mae: Vec<Option<f64>>,
+    fit_ms: Vec<Option<f64>>,
+    detail: Vec<Option<String>>,
+}
+
+impl Members {
+    fn push(&mut self, row: MemberRow) {
+        let (ticker, model, weight, status, rmse, mae, fit_ms, detail) = row;
+        self.ticker.push(ticker);
+        self.model.push(model);
+        self.weight.push(weight);
+        self.status.push(status);
+        self.rmse.push(rmse);
+        self.mae.push(mae);
+        self.fit_ms.push(fit_ms);
+        self.detail.push(detail.map(|JsonB(detail)| detail.to_string()));
+    }
+
+    fn arguments(self, run_id: i64) -> [DatumWithOid<'static>; 9] {
+        [
+            run_id.into(),
+            self.ticker.into(),
+            self.model.into(),
+            self.weight.into(),
+            self.status.into(),
+            self.rmse.into(),
+            self.mae.into(),
+            self.fit_ms.into(),
+            self.detail.into(),
+        ]
+    }
+}
+
+fn update(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
+    spi_result(Spi::connect_mut(|client| client.update(statement, None, arguments).map(|_| ())))
+}
+
+/// What SPI itself may report is a defect: errors of the statements are raised past it.
+fn spi_result<T>(result: spi::Result<T>) -> Result<T> {
+    result.map_err(|error| {
+        let hint = "Please report it with this text.";
+        Report::new(SqlState::INTERNAL_ERROR, "cannot read or write a run", error.to_string(), hint)
+    })
+}
+
+fn no_such_run(id: i64) -> Report {
+    Report::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("run {id} does not exist"),
+        "folio.run has no such row that you may read.",
+        "CALL folio.rebalance('portfolio') starts a run.",
+    )
+}

@@ -45,18 +45,35 @@ pub struct AccuracyChart {
     pub paths: Vec<Vec<Outcome>>,
 }
 
-/// The newest of these paths that do not overlap in time, in the order given. Paths rise in time and by their starts.
+/// The newest of these paths that lie beside each other, in the order given: one that reaches into a newer one is cut
+/// there, and left out if less than half of it remains. Paths rise in time and by their starts.
 pub fn apart(paths: Vec<Vec<Outcome>>) -> Vec<Vec<Outcome>> {
     let mut kept: Vec<Vec<Outcome>> = Vec::new();
-    for path in paths.into_iter().rev() {
-        let next = kept.last().and_then(|path| path.first()).map(|first| first.time);
-        let end = path.last().map(|last| last.time);
-        if next.is_none_or(|next| end.is_some_and(|end| end < next)) {
+    for mut path in paths.into_iter().rev() {
+        let whole = path.len();
+        if let Some(next) = kept.last().and_then(|path| path.first()) {
+            path.retain(|outcome| outcome.time < next.time);
+        }
+        if !path.is_empty() && 2 * path.len() >= whole {
             kept.push(path);
         }
     }
     kept.reverse();
     kept
+}
+
+/// A line of outcomes ends where nothing is known for this many times their usual distance.
+const GAP: i64 = 7;
+
+/// What came, once for each day, in pieces between the gaps.
+fn pieces(all: &[Outcome]) -> Vec<Vec<Outcome>> {
+    let mut days = all.to_vec();
+    days.dedup_by_key(|outcome| outcome.time);
+    let mut distances: Vec<i64> = days.windows(2).map(|pair| pair[1].time.0 - pair[0].time.0).collect();
+    distances.sort_unstable();
+    let usual = distances.get(distances.len() / 2).copied().unwrap_or(0);
+    let near = |a: &Outcome, b: &Outcome| b.time.0 - a.time.0 <= GAP.saturating_mul(usual);
+    days.chunk_by(near).map(<[Outcome]>::to_vec).collect()
 }
 
 /// How good the forecasts were.
@@ -145,11 +162,12 @@ impl AccuracyChart {
         for path in &self.paths {
             plot.line(line(path, &|o| o.forecast), Role::Forecast, 2.0)?;
         }
-        let mut actual = line(all, &|o| o.actual);
-        actual.dedup_by_key(|(time, _)| *time);
-        plot.line(actual.clone(), Role::Actual, 1.8)?;
-        if let [alone] = actual.as_slice() {
-            plot.point(Mark::Dot(Role::Actual), *alone, 3.0)?;
+        for piece in pieces(all) {
+            let actual = line(&piece, &|o| o.actual);
+            if let [alone] = actual.as_slice() {
+                plot.point(Mark::Dot(Role::Actual), *alone, 3.0)?;
+            }
+            plot.line(actual, Role::Actual, 1.8)?;
         }
         for outcome in all.iter().filter(|outcome| !outcome.is_inside()) {
             let at = (outcome.time.as_f64(), outcome.actual);

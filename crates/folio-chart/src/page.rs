@@ -286,7 +286,7 @@ fn swatch(font: f64) -> f64 {
 
 /// Between the plot and the text of a side label: the line to it, and its dot.
 fn side_indent(font: f64) -> f64 {
-    font
+    1.3 * font
 }
 
 fn side_width(label: &SideLabel, font: f64) -> f64 {

@@ -407,13 +407,30 @@ fn each_outcome_outside_of_its_interval_is_marked() {
 }
 
 #[test]
-fn paths_that_overlap_are_left_out_from_the_newest_back() {
+fn paths_that_overlap_are_cut_or_left_out_from_the_newest_back() {
     let all = samples::accuracy("A", 6, 5).paths;
     assert_eq!(folio_chart::apart(all.clone()), all);
     let mut overlapping = all.clone();
-    overlapping.insert(4, all[4].iter().chain(&all[5][..2]).copied().collect());
+    // Three of five days remain of one, two of five of another.
+    overlapping[4] = all[4][..3].iter().chain(&all[5][..2]).copied().collect();
+    overlapping[2] = all[2][..2].iter().chain(&all[3][..3]).copied().collect();
     overlapping.insert(3, vec![]);
-    assert_eq!(folio_chart::apart(overlapping), all);
+    let cut = all[4][..3].to_vec();
+    assert_eq!(folio_chart::apart(overlapping), [&all[0], &all[1], &all[3], &cut, &all[5]].map(Vec::clone));
+}
+
+#[test]
+fn outcomes_are_not_joined_over_what_is_unknown() {
+    let mut chart = samples::accuracy("A", 6, 21);
+    let lines = |chart: &folio_chart::AccuracyChart| {
+        let svg = chart.svg(plain()).unwrap();
+        let polylines =
+            svg.lines().filter(|line| line.starts_with("<polyline")).map(|line| line.matches(',').count());
+        polylines.filter(|points| *points > 21).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&chart), [126]);
+    chart.paths.remove(2);
+    assert_eq!(lines(&chart), [42, 63]);
 }
 
 proptest! {

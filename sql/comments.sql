@@ -55,7 +55,7 @@ omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N 
 
 COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
 'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.
-levels: of the fan, 1 to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown
+levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown
 before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
 the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
 

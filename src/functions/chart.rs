@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgRelation, spi};
 
 use super::arguments::{Names, required};
-use super::forecast::{Arguments, one_ticker, status};
+use super::forecast::{Arguments, status};
 use super::portfolio::{Inputs, Source};
 use crate::backend::prices;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
@@ -60,7 +60,7 @@ fn forecast_chart(
     or_raise((|| {
         let options = options(width, theme)?;
         let fan = Fan::new(levels, members, recent)?;
-        let tickers = Some(one_ticker(ticker)?);
+        let tickers = Some(vec![required("ticker", ticker)?]);
         let arguments = Arguments { tickers, horizon, models, level: None, as_of, history, relation };
         let charts = arguments.forecast(|report| Ok(vec![fan.chart(report.ticker, &report.outcome?)]))?;
         let chart = charts.into_iter().next().ok_or(folio_chart::Error::Empty { what: "forecast" })?;

@@ -239,7 +239,7 @@ impl Plan {
     }
 }
 
-pub(super) fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
+fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
     ticker.map(|ticker| vec![ticker]).ok_or_else(|| {
         Report::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,

@@ -23,7 +23,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A number that has no place on an axis.
-    #[error("cannot draw {what} of {value}")]
+    #[error("cannot draw {what} of {value:e}")]
     NotDrawable {
         /// What the number is.
         what: &'static str,

@@ -49,8 +49,8 @@ impl Scale {
         Scale { unit, low, high }
     }
 
-    /// The same scale, from zero.
-    pub fn from_zero(self) -> Scale {
+    /// The same scale, with zero in it.
+    pub fn with_zero(self) -> Scale {
         Scale { low: self.low.min(0.0), high: self.high.max(0.0), ..self }
     }
 }

@@ -104,7 +104,8 @@ impl FrontierChart {
         let mut taken: Vec<Rect> =
             self.assets.iter().map(|asset| Rect::around(plot.position(asset.at()), small + 1.0)).collect();
         taken.extend(marked.iter().map(|(_, point)| Rect::around(plot.position(point.at()), large + 1.0)));
-        taken.extend(self.trace(plot));
+        let line: Vec<(f64, f64)> = self.frontier.iter().map(|point| plot.position(point.at())).collect();
+        taken.extend(line.windows(2).flat_map(|pair| label::trace(pair[0], pair[1])));
         // On a phone the legend names them.
         let marked = if plot.is_narrow { &[] } else { marked };
         let portfolios = marked.iter().map(|(mark, point)| {
@@ -116,34 +117,22 @@ impl FrontierChart {
             let name = text::fit(&name, font, 14.0 * font);
             let width = if strong { text::bold_width(&name, font) } else { text::width(&name, font) };
             let at = plot.position(point.at());
-            let Some(rect) = label::place(at, (width, font * 1.1), radius + 3.0, &plot.frame, &taken) else {
+            let Some(placed) = label::place(at, (width, font * 1.1), radius + 3.0, &plot.frame, &taken)
+            else {
                 continue;
             };
-            taken.push(rect);
+            taken.extend(placed.parts());
             let role = if strong { Role::Ink } else { Role::Muted };
-            let (x, y) = rect.centre();
-            if let Some(end) = rect.leader(at, radius + 0.7 * font * 1.1) {
-                plot.pen.line(&[at, end], Role::Rule, 0.8)?;
+            if let Some(leader) = placed.leader {
+                plot.pen.line(&leader, Role::Rule, 0.8)?;
             }
-            plot.pen.write(&name, (x, y), &Writing { role, bold: strong, ..Writing::centred(font) })?;
+            plot.pen.write(
+                &name,
+                placed.rect.centre(),
+                &Writing { role, bold: strong, ..Writing::centred(font) },
+            )?;
         }
         Ok(())
-    }
-
-    /// The frontier as a row of small squares that labels avoid.
-    fn trace(&self, plot: &Plot<'_>) -> Vec<Rect> {
-        const DISTANCE: f64 = 4.0;
-        let pixels: Vec<(f64, f64)> = self.frontier.iter().map(|point| plot.position(point.at())).collect();
-        let along = |pair: &[(f64, f64)]| {
-            let (from, to) = (pair[0], pair[1]);
-            let count = ((to.0 - from.0).hypot(to.1 - from.1) / DISTANCE).ceil().max(1.0);
-            (0..=count as usize).map(move |index| {
-                let share = index as f64 / count;
-                let at = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
-                Rect::around(at, DISTANCE / 2.0)
-            })
-        };
-        pixels.windows(2).flat_map(along).collect()
     }
 
     fn description(&self, first: &RiskReturn) -> String {

@@ -66,7 +66,7 @@ impl WeightsChart {
         let ends = [first.time.as_f64(), self.end(last.time).as_f64()];
         let edges = layers.iter().flat_map(|layer| layer.edges.iter().flat_map(|&(from, to)| [from, to]));
         let scales =
-            (Scale::tight(Unit::Time, ends.into_iter()), Scale::tight(Unit::Percent, edges).from_zero());
+            (Scale::tight(Unit::Time, ends.into_iter()), Scale::tight(Unit::Percent, edges).with_zero());
         let decimals = usize::from(!page.is_narrow());
         let side = |layer: &Layer| {
             let (from, to) = layer.edges.last().copied().unwrap_or_default();

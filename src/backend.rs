@@ -5,4 +5,6 @@ pub mod budget;
 pub mod pool;
 pub mod prices;
 pub mod report;
+pub mod run_lock;
 pub mod settings;
+pub mod subtransaction;

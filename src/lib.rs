@@ -13,13 +13,18 @@ pg_module_magic!(name, version);
 extension_sql_file!("../sql/views.sql", name = "views", requires = [running_calls, thread_slots]);
 extension_sql_file!("../sql/desk/tables.sql", name = "desk_tables", requires = ["views"]);
 extension_sql_file!("../sql/desk/views.sql", name = "desk_views", requires = ["desk_tables"]);
-extension_sql_file!("../sql/desk/runs.sql", name = "desk_runs", requires = ["desk_views"]);
+extension_sql_file!(
+    "../sql/desk/runs.sql",
+    name = "desk_runs",
+    requires = ["desk_views", run_lock_class, forecast_view]
+);
 extension_sql_file!("../sql/desk/portfolios.sql", name = "desk_portfolios", requires = ["desk_runs"]);
-extension_sql_file!("../sql/desk/outcomes.sql", name = "desk_outcomes", requires = ["desk_portfolios"]);
+extension_sql_file!("../sql/desk/schedule.sql", name = "desk_schedule", requires = ["desk_portfolios"]);
+extension_sql_file!("../sql/desk/outcomes.sql", name = "desk_outcomes", requires = ["desk_schedule"]);
 extension_sql_file!(
     "../sql/desk/comments.sql",
     name = "desk_comments",
-    requires = ["desk_outcomes", forecast_fingerprint, forecast_view, forecast_run]
+    requires = ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run]
 );
 extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments"], finalize);
 

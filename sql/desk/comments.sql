@@ -203,9 +203,9 @@ COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], integer, text[], fl
 'A hash of the prices that a forecast of these arguments reads and of all else that it depends on: models, level, horizon, seed, time zone, version. The arguments are those of forecast_ensemble.';
 COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8) IS
 'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, and the interval''s level. NULL where it says nothing. The formula of forecast_views.';
-COMMENT ON PROCEDURE @extschema@.forecast_run(bigint) IS
+COMMENT ON PROCEDURE @extschema@.forecast_run(bigint, boolean) IS
 'Forecasts for a run that was started, or finds the stored forecasts that are the same. Holds no snapshot while the models train. Part of a run; not for calls by hand.';
-COMMENT ON PROCEDURE @extschema@.execute_run(bigint, integer, boolean) IS
+COMMENT ON PROCEDURE @extschema@.execute_run(bigint, boolean) IS
 'Runs a run that was started: commits its row, computes, commits the results or the failure. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.start_run(text, integer, jsonb, timestamptz, boolean) IS
 'Takes the lock and writes the row of a run. Part of a run; not for calls by hand.';
@@ -215,11 +215,13 @@ COMMENT ON FUNCTION @extschema@.start_forecasts(text[], integer, text[], float8,
 'Starts a run of forecasts. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.finish_run(bigint, boolean) IS
 'Brings a run whose forecasts are there to its end; gives the run that counts. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.fail_run(bigint, timestamptz, text, text, text, text) IS
+COMMENT ON FUNCTION @extschema@.fail_run(bigint, text, text, text, text) IS
 'Writes a failure into the row of a run. Part of a run; not for calls by hand.';
+COMMENT ON FUNCTION @extschema@.try_lock_run(integer, boolean) IS
+'Takes the lock of a portfolio''s runs, if it is free: for the session, until unlock_run or an abort, or for the transaction. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.lock_run(integer, boolean) IS
 'Takes the lock of a portfolio''s runs, or fails with 55P03. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.unlock_run(integer) IS
+COMMENT ON FUNCTION @extschema@.unlock_run() IS
 'Gives the lock back. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.fail_abandoned_runs() IS
 'Marks runs as failed whose session is gone. Part of a run; not for calls by hand.';
@@ -233,8 +235,8 @@ COMMENT ON FUNCTION @extschema@.weights_before(integer, timestamptz) IS
 'The weights of the newest earlier as_of of a portfolio, as {ticker: weight}. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.constraints_with(jsonb, jsonb) IS
 'Constraints with the weights held now, where they speak of trades. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.as_of_run(bigint) IS
-'The as_of of a run. Part of a run; not for calls by hand.';
+COMMENT ON FUNCTION @extschema@.raise_failure(bigint) IS
+'Raises the failure of a run, if it has failed. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.portfolio_named(text) IS
 'A portfolio by its name, or the error 42704. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.check_portfolio(@extschema@.portfolio) IS
@@ -263,3 +265,14 @@ COMMENT ON FUNCTION @extschema@.growth_of_weights(bigint, timestamptz) IS
 'Growth of one run''s weights from its as_of until a time.';
 COMMENT ON FUNCTION @extschema@.portfolio_values() IS
 'What folio.portfolio_value shows.';
+COMMENT ON FUNCTION @extschema@.schedule_rebalance(text, text) IS
+'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A second call changes the schedule. The job runs as the user who calls.
+schedule: as in cron, ''0 22 * * 1-5'' is 22:00 GMT on weekdays. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 22023 not a schedule, 25006 on a standby.';
+COMMENT ON FUNCTION @extschema@.unschedule_rebalance(text) IS
+'Ends the schedule that the calling user gave a portfolio; whether there was one. Errors: 55000 no pg_cron in this database, 42501, 25006 on a standby.';
+COMMENT ON FUNCTION @extschema@.require_cron(text, text) IS
+'Fails with 55000 or 42501 where rebalances cannot be scheduled. Part of schedule_rebalance.';
+COMMENT ON FUNCTION @extschema@.job_name(text) IS
+'The name of a portfolio''s job in pg_cron.';
+COMMENT ON FUNCTION @extschema@.job_command(text) IS
+'What a portfolio''s job runs.';

@@ -56,5 +56,8 @@ BEGIN
     PERFORM @extschema@.require_primary();
     p := @extschema@.portfolio_named(portfolio);
     PERFORM @extschema@.lock_run(p.portfolio_id, false);
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AND has_schema_privilege('cron', 'USAGE') THEN
+        PERFORM @extschema@.unschedule_rebalance(portfolio);
+    END IF;
     DELETE FROM @extschema@.portfolio WHERE portfolio.portfolio_id = p.portfolio_id;
 END $$;

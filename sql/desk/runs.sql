@@ -43,11 +43,10 @@ END $$;
 CREATE FUNCTION @extschema@.lock_run(portfolio_id integer, for_session boolean) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
 DECLARE
-    class CONSTANT integer := @extschema@.run_lock_class();
     key CONSTANT integer := coalesce(portfolio_id, 0);
     holder integer;
 BEGIN
-    IF (CASE WHEN for_session THEN pg_try_advisory_lock(class, key) ELSE pg_try_advisory_xact_lock(class, key) END) THEN
+    IF @extschema@.try_lock_run(key, for_session) THEN
         RETURN;
     END IF;
     SELECT lock.pid INTO holder FROM @extschema@.run_lock AS lock WHERE lock.portfolio_id = key;
@@ -56,10 +55,6 @@ BEGIN
         USING ERRCODE = 'lock_not_available', DETAIL = format('Process %s computes it.', coalesce(holder::text, 'of another session')),
               HINT = 'Wait for its end in folio.run_history, or end it with pg_cancel_backend(pid).';
 END $$;
-
--- "foli" in ASCII: keeps the extension's advisory locks apart from those of others.
-CREATE FUNCTION @extschema@.run_lock_class() RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1718578281;
 
 CREATE VIEW @extschema@.run_lock AS
 SELECT lock.objid::bigint::integer AS portfolio_id, lock.pid
@@ -216,6 +211,9 @@ DECLARE
     same bigint;
 BEGIN
     SELECT * INTO run FROM @extschema@.run AS r WHERE r.run_id = finish_run.run_id;
+    IF run.status = 'failed' THEN
+        RETURN run_id;
+    END IF;
     same := @extschema@.equal_run(run);
     IF same IS NOT NULL AND NOT coalesce(force, false) THEN
         DELETE FROM @extschema@.run AS r WHERE r.run_id = finish_run.run_id;
@@ -232,63 +230,58 @@ BEGIN
     RETURN run_id;
 END $$;
 
-CREATE FUNCTION @extschema@.as_of_run(run_id bigint) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT r.as_of FROM @extschema@.run AS r WHERE r.run_id = as_of_run.run_id;
-$$;
-
-CREATE FUNCTION @extschema@.fail_run(run_id bigint, as_of timestamptz, state text, message text, detail text, hint text)
-RETURNS void
+CREATE FUNCTION @extschema@.fail_run(run_id bigint, state text, message text, detail text, hint text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
     UPDATE @extschema@.run AS r
-    SET status = 'failed', finished_at = clock_timestamp(), as_of = coalesce(fail_run.as_of, r.as_of),
-        sqlstate = fail_run.state, message = fail_run.message, detail = fail_run.detail, hint = fail_run.hint
+    SET status = 'failed', finished_at = clock_timestamp(), sqlstate = fail_run.state, message = fail_run.message,
+        detail = nullif(fail_run.detail, ''), hint = nullif(fail_run.hint, '')
     WHERE r.run_id = fail_run.run_id;
 $$;
 
-CREATE FUNCTION @extschema@.unlock_run(portfolio_id integer) RETURNS void
-LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT pg_advisory_unlock(@extschema@.run_lock_class(), coalesce(portfolio_id, 0));
-$$;
+-- Raises the failure of a run, if it has failed: who called, pg_cron for one, is to see that, and as what.
+CREATE FUNCTION @extschema@.raise_failure(run_id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+DECLARE
+    run @extschema@.run;
+BEGIN
+    SELECT * INTO run FROM @extschema@.run AS r WHERE r.run_id = raise_failure.run_id AND r.status = 'failed';
+    IF run.run_id IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = run.sqlstate, MESSAGE = run.message,
+            DETAIL = coalesce(run.detail, format('This was run %s.', run_id)),
+            HINT = coalesce(run.hint, 'The last good results stay current; folio.run_history lists the runs.');
+    END IF;
+END $$;
 
--- Runs a run that was started. Its row is committed first, and its results all at once. Between the COMMIT and
--- forecast_run nothing may be evaluated: PL/pgSQL takes a snapshot for any expression and keeps it to the next COMMIT,
--- and VACUUM would have to spare what it sees for as long as the models train.
-CREATE PROCEDURE @extschema@.execute_run(run_id bigint, portfolio_id integer, force boolean)
+-- Runs a run that was started. Its row is committed first, and its results all at once. forecast_run comes right after
+-- the COMMIT and in no block with EXCEPTION: only there it can give its snapshot up, or VACUUM would have to spare what
+-- that sees for as long as the models train. Forecasts stay when the weights fail.
+CREATE PROCEDURE @extschema@.execute_run(run_id bigint, force boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
-    as_of timestamptz;
     state text;
     message text;
     detail text;
     hint text;
 BEGIN
     COMMIT;
+    CALL @extschema@.forecast_run(run_id, true);
     BEGIN
-        CALL @extschema@.forecast_run(run_id);
-        as_of := @extschema@.as_of_run(run_id);
         PERFORM @extschema@.finish_run(run_id, force);
     EXCEPTION WHEN OTHERS OR query_canceled THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-        PERFORM @extschema@.fail_run(run_id, as_of, state, message, detail, hint);
+        PERFORM @extschema@.fail_run(run_id, state, message, detail, hint);
     END;
     COMMIT;
-    PERFORM @extschema@.unlock_run(portfolio_id);
-    -- Who called, pg_cron for one, is to see that it failed, and as what.
-    IF state IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = state, MESSAGE = message,
-            DETAIL = coalesce(nullif(detail, ''), pg_catalog.format('This was run %s.', run_id)),
-            HINT = coalesce(nullif(hint, ''), 'The last good results stay current; folio.run_history lists the runs.');
-    END IF;
+    PERFORM @extschema@.unlock_run();
+    PERFORM @extschema@.raise_failure(run_id);
 END $$;
 
 CREATE PROCEDURE @extschema@.rebalance(portfolio text, as_of timestamptz DEFAULT NULL, force boolean DEFAULT false)
 LANGUAGE plpgsql AS $$
 DECLARE
     run_id bigint := @extschema@.start_rebalance(portfolio, as_of, true);
-    p @extschema@.portfolio := @extschema@.portfolio_named(portfolio);
 BEGIN
-    CALL @extschema@.execute_run(run_id, p.portfolio_id, force);
+    CALL @extschema@.execute_run(run_id, force);
 END $$;
 
 CREATE FUNCTION @extschema@.rebalance_now(portfolio text, as_of timestamptz DEFAULT NULL, force boolean DEFAULT false)
@@ -297,7 +290,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
 DECLARE
     run_id bigint := @extschema@.start_rebalance(portfolio, as_of, false);
 BEGIN
-    CALL @extschema@.forecast_run(run_id);
+    CALL @extschema@.forecast_run(run_id, false);
     RETURN @extschema@.finish_run(run_id, force);
 END $$;
 
@@ -308,7 +301,7 @@ DECLARE
     run_id bigint := @extschema@.start_forecasts(tickers, horizon, models, level, as_of, history,
         @extschema@.relation_name(coalesce(prices, @extschema@.default_prices())), true);
 BEGIN
-    CALL @extschema@.execute_run(run_id, NULL, false);
+    CALL @extschema@.execute_run(run_id, false);
 END $$;
 
 CREATE FUNCTION @extschema@.refresh_forecasts_now(tickers text[] DEFAULT NULL, horizon integer DEFAULT NULL, models text[] DEFAULT NULL,
@@ -319,6 +312,6 @@ DECLARE
     run_id bigint := @extschema@.start_forecasts(tickers, horizon, models, level, as_of, history,
         @extschema@.relation_name(coalesce(prices, @extschema@.default_prices())), false);
 BEGIN
-    CALL @extschema@.forecast_run(run_id);
+    CALL @extschema@.forecast_run(run_id, false);
     RETURN @extschema@.finish_run(run_id, false);
 END $$;

@@ -232,6 +232,23 @@ impl Snapshot {
             Snapshot { pushed }
         }
     }
+
+    /// Gives up the snapshot that a CALL has for as long as it runs, where it is the only one: whatever runs after it in
+    /// the procedure takes a new one, since a COMMIT takes it away in the same manner. Not so a query's, for it goes on
+    /// reading with it, and that of a CALL in a subtransaction is its own.
+    pub fn release_that_of_call() {
+        // SAFETY: on the main thread inside a statement. The server checks that no other snapshots are active.
+        unsafe {
+            let portal = pg_sys::ActivePortal;
+            if !portal.is_null()
+                && pg_sys::ActiveSnapshotSet()
+                && (*portal).portalSnapshot == pg_sys::GetActiveSnapshot()
+            {
+                pg_sys::ForgetPortalSnapshots();
+                pg_sys::InvalidateCatalogSnapshotConditionally();
+            }
+        }
+    }
 }
 
 impl Drop for Snapshot {

@@ -12,6 +12,8 @@ use super::arguments::Names;
 use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row, with_time_zone};
 use crate::backend::prices::Snapshot;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
+use crate::backend::run_lock;
+use crate::backend::subtransaction::{self, Failure};
 
 /// A hash of the prices that a forecast reads and of all else that it depends on.
 #[pg_extern(stable, parallel_safe, cost = 10000)]
@@ -52,13 +54,43 @@ fn forecast_view(
 }
 
 /// Forecasts for a run that was started, or finds the stored forecasts that are the same, and writes into the run's row
-/// what it read. A procedure, since it holds no snapshot while the models train if it is called right after COMMIT.
+/// what it read. A procedure, since the snapshot of a CALL can be given up while the models train, a query's cannot. With
+/// `record_failure` a failure goes into the row too instead of being raised: PL/pgSQL could catch it only in a block, and
+/// a CALL in a block has a snapshot that cannot be given up.
 #[pg_extern(sql = r#"
-CREATE PROCEDURE @extschema@."forecast_run"("run_id" bigint)
+CREATE PROCEDURE @extschema@."forecast_run"("run_id" bigint, "record_failure" boolean)
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
-fn forecast_run(run_id: i64) {
-    or_raise(Run::read(run_id).and_then(Run::forecast));
+fn forecast_run(run_id: i64, record_failure: bool) {
+    let forecast = || Run::read(run_id).and_then(Run::forecast);
+    if !record_failure {
+        return or_raise(forecast());
+    }
+    Snapshot::release_that_of_call();
+    if let Err(failure) = subtransaction::attempt(forecast) {
+        let Failure { state, message, detail, hint } = failure;
+        let arguments = [run_id.into(), state.into(), message.into(), detail.into(), hint.into()];
+        or_raise(update(FAIL_RUN, &arguments));
+    }
+}
+
+/// The class of the advisory locks of runs; the key is the portfolio's id.
+#[pg_extern(immutable, parallel_safe)]
+fn run_lock_class() -> i32 {
+    run_lock::CLASS
+}
+
+/// Takes the lock of a portfolio's runs, if it is free: for the session, until unlock_run or an abort, or for the
+/// transaction.
+#[pg_extern(volatile, parallel_unsafe)]
+fn try_lock_run(portfolio_id: i32, for_session: bool) -> bool {
+    run_lock::try_acquire(portfolio_id, for_session)
+}
+
+/// Gives the session's lock back.
+#[pg_extern(volatile, parallel_unsafe)]
+fn unlock_run() {
+    run_lock::release();
 }
 
 /// What was read of the prices.
@@ -109,6 +141,8 @@ const FIND_FORECASTS: &str = "
 
 const UPDATE_RUN: &str = "
     UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5 WHERE run_id = $1";
+
+const FAIL_RUN: &str = "SELECT folio.fail_run($1, $2, $3, $4, $5)";
 
 const INSERT_FORECASTS: &str = "
     INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)

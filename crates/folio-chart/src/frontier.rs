@@ -2,7 +2,7 @@
 
 use crate::axis::{Scale, Unit};
 use crate::error::drawable;
-use crate::label::{self, Rect};
+use crate::label::{self, Rect, Wanted};
 use crate::number::{fixed, percent, spoken};
 use crate::options::Options;
 use crate::page::{Key, Mark, Page, Plot, Writing};
@@ -38,6 +38,9 @@ pub struct FrontierChart {
     /// The portfolio of the largest Sharpe ratio; None where no portfolio beats the risk-free rate.
     pub max_sharpe: Option<RiskReturn>,
 }
+
+/// So many tickers are named, those of the largest Sharpe ratios: more names hide the points.
+const MAX_NAMED: usize = 60;
 
 /// The radius of a ticker's point in ems, and that of a marked portfolio.
 const RADII: (f64, f64) = (0.3, 0.5);
@@ -112,25 +115,29 @@ impl FrontierChart {
             let name = if *mark == Mark::Square(Role::Calm) { "Least volatility" } else { "Largest Sharpe" };
             (name.to_owned(), *point, large, true)
         });
-        let assets = self.assets.iter().map(|asset| (text::clean(&asset.name), asset, small, false));
-        for (name, point, radius, strong) in portfolios.chain(assets) {
-            let name = text::fit(&name, font, 14.0 * font);
-            let width = if strong { text::bold_width(&name, font) } else { text::width(&name, font) };
-            let at = plot.position(point.at());
-            let Some(placed) = label::place(at, (width, font * 1.1), radius + 3.0, &plot.frame, &taken)
-            else {
-                continue;
-            };
-            taken.extend(placed.parts());
-            let role = if strong { Role::Ink } else { Role::Muted };
+        let mut best: Vec<&RiskReturn> = self.assets.iter().collect();
+        best.sort_by(|a, b| {
+            b.sharpe_ratio.unwrap_or(f64::MIN).total_cmp(&a.sharpe_ratio.unwrap_or(f64::MIN))
+        });
+        best.truncate(MAX_NAMED);
+        let assets = best
+            .into_iter()
+            .map(|asset| (text::fit(&text::clean(&asset.name), font, 14.0 * font), asset, small, false));
+        let names: Vec<(String, &RiskReturn, f64, bool)> = portfolios.chain(assets).collect();
+        let wanted = |(name, point, radius, strong): &(String, &RiskReturn, f64, bool)| {
+            let width = if *strong { text::bold_width(name, font) } else { text::width(name, font) };
+            Wanted { point: plot.position(point.at()), size: (width, font * 1.1), clearance: radius + 3.0 }
+        };
+        let wanted: Vec<Wanted> = names.iter().map(wanted).collect();
+        let placed = label::place(&wanted, &plot.frame, &taken);
+        for ((name, _, _, bold), placed) in names.iter().zip(placed) {
+            let Some(placed) = placed else { continue };
             if let Some(leader) = placed.leader {
                 plot.pen.line(&leader, Role::Rule, 0.8)?;
             }
-            plot.pen.write(
-                &name,
-                placed.rect.centre(),
-                &Writing { role, bold: strong, ..Writing::centred(font) },
-            )?;
+            let role = if *bold { Role::Ink } else { Role::Muted };
+            let writing = Writing { role, bold: *bold, ..Writing::centred(font) };
+            plot.pen.write(name, placed.rect.centre(), &writing)?;
         }
         Ok(())
     }

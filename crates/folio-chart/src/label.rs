@@ -84,28 +84,18 @@ impl Rect {
     }
 }
 
-/// The sides of a point on which its label may stand, the best first: how the label's centre lies from it.
-const SIDES: [(f64, f64); 16] = [
-    (1.0, 0.0),
-    (-1.0, 0.0),
-    (0.0, -1.0),
-    (0.0, 1.0),
-    (1.0, -1.0),
-    (1.0, 1.0),
-    (-1.0, -1.0),
-    (-1.0, 1.0),
-    (1.0, -0.5),
-    (1.0, 0.5),
-    (-1.0, -0.5),
-    (-1.0, 0.5),
-    (0.5, -1.0),
-    (0.5, 1.0),
-    (-0.5, -1.0),
-    (-0.5, 1.0),
-];
-
 /// How far from its point a label may stand, in heights of its text, the best first.
-const DISTANCES: [f64; 6] = [0.0, 0.4, 0.9, 1.6, 2.8, 4.5];
+const DISTANCES: [f64; 8] = [0.0, 0.4, 0.9, 1.6, 2.8, 4.5, 6.5, 9.0];
+
+/// The directions in which a label's centre may lie from its point, the best first: beside it, over and under it, at the
+/// corners, and between them.
+fn sides() -> impl Iterator<Item = (f64, f64)> + Clone {
+    [0.0, 1.0, 0.5, 0.25, 0.75].into_iter().flat_map(|part| {
+        let beside = [(1.0, -part), (1.0, part), (-1.0, -part), (-1.0, part)];
+        let above = [(part, -1.0), (-part, -1.0), (part, 1.0), (-part, 1.0)];
+        beside.into_iter().chain(above)
+    })
+}
 
 /// The distance of the squares that stand for a line, in pixels.
 const TRACE: f64 = 3.0;
@@ -130,38 +120,81 @@ pub(crate) struct Placed {
 
 impl Placed {
     /// What other labels must stay clear of.
-    pub fn parts(&self) -> impl Iterator<Item = Rect> {
+    fn parts(&self) -> impl Iterator<Item = Rect> {
         let leader = self.leader.into_iter().flat_map(|[from, to]| trace(from, to));
         std::iter::once(self.rect).chain(leader)
     }
+
+    fn is_clear_of(&self, others: &[Rect]) -> bool {
+        self.parts().all(|part| !others.iter().any(|other| part.overlaps(other)))
+    }
 }
 
-/// Places a label of this size near a point, inside `frame`, itself and its line clear of what is `taken`. None where
-/// there is no room.
-pub(crate) fn place(
-    point: (f64, f64),
-    (width, height): (f64, f64),
-    clearance: f64,
-    frame: &Rect,
-    taken: &[Rect],
-) -> Option<Placed> {
-    let candidate = |distance: f64, (dx, dy): (f64, f64)| {
-        let out = clearance + distance * height;
-        let x = point.0 + dx * (out + width / 2.0);
-        let y = point.1 + dy * (out + height / 2.0);
-        let rect = Rect {
-            left: x - width / 2.0,
-            top: y - height / 2.0,
-            right: x + width / 2.0,
-            bottom: y + height / 2.0,
+/// A label that is to stand near a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Wanted {
+    pub point: (f64, f64),
+    /// The width and the height of the text.
+    pub size: (f64, f64),
+    /// How far the text stays from the point.
+    pub clearance: f64,
+}
+
+impl Wanted {
+    /// Where the label may stand, the best place first: inside `frame`, itself and its line clear of what is `taken`.
+    fn places(&self, frame: &Rect, taken: &[Rect]) -> Vec<Placed> {
+        let (width, height) = self.size;
+        let place = |distance: f64, (dx, dy): (f64, f64)| {
+            let out = self.clearance + distance * height;
+            let x = self.point.0 + dx * (out + width / 2.0);
+            let y = self.point.1 + dy * (out + height / 2.0);
+            let rect = Rect {
+                left: x - width / 2.0,
+                top: y - height / 2.0,
+                right: x + width / 2.0,
+                bottom: y + height / 2.0,
+            };
+            Placed { rect, leader: rect.leader(self.point, self.clearance, height) }
         };
-        Placed { rect, leader: rect.leader(point, clearance, height) }
-    };
-    let free = |placed: &Placed| {
-        let clear = |part: Rect| !taken.iter().any(|other| part.overlaps(other));
-        frame.contains(&placed.rect) && placed.parts().all(clear)
-    };
-    DISTANCES.iter().flat_map(|&distance| SIDES.iter().map(move |&side| candidate(distance, side))).find(free)
+        let places = DISTANCES.iter().flat_map(|&distance| sides().map(move |side| place(distance, side)));
+        places.filter(|placed| frame.contains(&placed.rect) && placed.is_clear_of(taken)).collect()
+    }
+}
+
+/// How often labels are placed anew, those first that found no room.
+const ATTEMPTS: usize = 40;
+
+/// Places labels near their points, inside `frame`, clear of what is `taken` and of each other. Those for which there is
+/// no room are None; of several attempts the one that places the most labels nearest to their points counts.
+pub(crate) fn place(wanted: &[Wanted], frame: &Rect, taken: &[Rect]) -> Vec<Option<Placed>> {
+    let places: Vec<Vec<Placed>> = wanted.iter().map(|label| label.places(frame, taken)).collect();
+    // Those with the fewest places first.
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|&index| places[index].len());
+    let mut best: (usize, usize, Vec<Option<Placed>>) = (usize::MAX, usize::MAX, vec![None; wanted.len()]);
+    for _ in 0..ATTEMPTS {
+        let mut labels = vec![None; wanted.len()];
+        let mut held: Vec<Rect> = Vec::new();
+        let mut cost = 0;
+        for &index in &order {
+            let found = places[index].iter().position(|placed| placed.is_clear_of(&held));
+            if let Some(rank) = found {
+                cost += rank;
+                held.extend(places[index][rank].parts());
+                labels[index] = Some(places[index][rank]);
+            }
+        }
+        let missing = labels.iter().filter(|label| label.is_none()).count();
+        // Stable: those without room come first, the others stay as they were.
+        order.sort_by_key(|&index| labels[index].is_some());
+        if (missing, cost) < (best.0, best.1) {
+            best = (missing, cost, labels);
+        }
+        if missing == 0 {
+            break;
+        }
+    }
+    best.2
 }
 
 #[cfg(test)]
@@ -193,15 +226,29 @@ mod tests {
     #[test]
     fn labels_of_points_avoid_what_is_taken() {
         let frame = Rect { left: 0.0, top: 0.0, right: 200.0, bottom: 100.0 };
-        let mut taken = vec![Rect::around((100.0, 50.0), 4.0)];
-        let mut labels = 0;
-        while let Some(placed) = place((100.0, 50.0), (40.0, 12.0), 6.0, &frame, &taken) {
-            assert!(frame.contains(&placed.rect));
-            let parts: Vec<Rect> = placed.parts().collect();
-            assert!(!parts.iter().any(|part| taken.iter().any(|other| part.overlaps(other))));
-            taken.extend(parts);
-            labels += 1;
+        let taken = [Rect::around((100.0, 50.0), 4.0), Rect::around((130.0, 50.0), 4.0)];
+        let label = Wanted { point: (100.0, 50.0), size: (30.0, 12.0), clearance: 6.0 };
+        // More labels of one point than there is room for.
+        let placed: Vec<Placed> = place(&[label; 60], &frame, &taken).into_iter().flatten().collect();
+        assert!((4..60).contains(&placed.len()), "{}", placed.len());
+        for (index, one) in placed.iter().enumerate() {
+            assert!(frame.contains(&one.rect));
+            let others = placed[..index].iter().flat_map(Placed::parts).chain(taken);
+            assert!(one.is_clear_of(&others.collect::<Vec<_>>()), "{one:?}");
         }
-        assert!(labels >= 4, "{labels}");
+    }
+
+    #[test]
+    fn a_label_moves_for_one_that_has_no_other_place() {
+        let frame = Rect { left: 0.0, top: 0.0, right: 100.0, bottom: 20.0 };
+        let label = |x: f64| Wanted { point: (x, 10.0), size: (30.0, 12.0), clearance: 4.0 };
+        // The right of the first point is its best place and the only one of the second.
+        let points = [label(50.0), label(98.0)];
+        let taken = points.map(|wanted| Rect::around(wanted.point, 3.0));
+        let placed = place(&points, &frame, &taken);
+        let [Some(first), Some(second)] = placed.as_slice() else { panic!("{placed:?}") };
+        assert!(first.rect.right < 50.0 && second.rect.right < 98.0 && second.rect.left > 50.0, "{placed:?}");
+        let alone = place(&points[..1], &frame, &taken);
+        assert!(alone[0].is_some_and(|placed| placed.rect.left > 50.0), "{alone:?}");
     }
 }

@@ -42,16 +42,23 @@ regress() {
     { cat "$out/regression.diffs" && false; }
 }
 
-# The clients see a server as most people first run it, and one as it is meant to be run.
+# The clients see a server as most people first run it, and one as it is meant to be run. The desk's tests need pg_cron,
+# and only they do.
 cluster() {
   scripts/install.sh dev
-  local conf
-  for conf in default preload; do
-    say "  against a cluster with $conf.conf"
-    start_cluster "$conf" "$conf"
-    FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") \
-      cargo test -p cluster-tests -- --test-threads=1 # they measure time and count threads
-  done
+  clients default
+  clients preload
+  clients cron --test desk
+}
+
+# clients CONF [ARGUMENT...]   the clients' tests against a cluster with CONF.conf
+clients() {
+  local conf=$1
+  shift
+  say "  against a cluster with $conf.conf"
+  start_cluster "$conf" "$conf"
+  FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") \
+    cargo test -p cluster-tests "$@" -- --test-threads=1 # they measure time and count threads
 }
 
 # --- running them ---------------------------------------------------------------------------------------------------

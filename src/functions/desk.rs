@@ -98,18 +98,27 @@ struct Seen {
     fingerprint: Fingerprint,
     tickers: Vec<String>,
     newest: Option<Timestamp>,
+    first_error: Option<Error>,
 }
 
 impl Seen {
     fn new(plan: &Plan) -> Seen {
         let fingerprint = Fingerprint::new(&plan.request, &time_zone());
-        Seen { fingerprint, tickers: Vec::new(), newest: None }
+        Seen { fingerprint, tickers: Vec::new(), newest: None, first_error: None }
     }
 
     fn add(&mut self, panel: &PricePanel) {
         self.fingerprint.add(panel);
         self.tickers.extend(panel.columns().iter().map(|(ticker, _)| ticker.clone()));
         self.newest = self.newest.max(panel.newest());
+        self.first_error = self.first_error.take().or_else(|| panel.series().err());
+    }
+
+    /// The row's part of it, unless no ticker has prices that can be used.
+    fn read(self, run_id: i64) -> Result<Read> {
+        let Seen { fingerprint, tickers, newest, first_error } = self;
+        let no_prices = || first_error.unwrap_or(Error::TooShort { need: 2, found: Vec::new() });
+        Ok(Read { run_id, as_of: newest.ok_or_else(no_prices)?, tickers, fingerprint: fingerprint.finish() })
     }
 }
 
@@ -180,21 +189,18 @@ impl Run {
         let plan = self.arguments.plan()?;
         let mut seen = Seen::new(&plan);
         plan.read(|panel| seen.add(panel))?;
-        let Seen { fingerprint, tickers, newest } = seen;
-        let fingerprint = fingerprint.finish();
-        let as_of = newest.ok_or(Error::TooShort { need: 2, found: Vec::new() })?;
-        let stored = if self.use_forecasts { stored_forecasts(self.id, &fingerprint)? } else { None };
-        let read = Read { run_id: self.id, as_of, tickers, fingerprint };
-        if stored.is_some() || !self.use_forecasts {
-            return read.write(stored);
+        let read = seen.read(self.id)?;
+        if !self.use_forecasts {
+            return read.write(None);
+        }
+        if let Some(stored) = stored_forecasts(self.id, &read.fingerprint)? {
+            return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
         let level = plan.request.level;
         let forecasts = plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report)]))?;
         // What is stored is named by the prices that it was computed from.
-        let Seen { fingerprint, tickers, newest } = seen;
-        let as_of = newest.unwrap_or(as_of);
-        Read { run_id: self.id, as_of, tickers, fingerprint: fingerprint.finish() }.write(Some(self.id))?;
+        seen.read(self.id)?.write(Some(self.id))?;
         write_forecasts(self.id, level, forecasts)
     }
 }

@@ -1,7 +1,7 @@
 //! What the tests of this crate stand on: the cluster that `scripts/test.sh cluster` has started, and databases in it.
 //!
-//! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, and says which by
-//! the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
+//! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, those of the desk
+//! against one with `cron.conf`, and says which by the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
 
 pub mod load;
 pub mod private;
@@ -44,6 +44,11 @@ pub fn is_preloaded() -> bool {
     }
 }
 
+/// Whether pg_cron is in `shared_preload_libraries` too.
+pub fn is_cron() -> bool {
+    variable("FOLIO_TEST_CONF") == "cron"
+}
+
 /// A session of the superuser in database `name`.
 pub fn connect(name: &str) -> Client {
     connect_at(&host(), name)
@@ -78,6 +83,17 @@ impl Database {
     }
 
     fn empty_at(host: String) -> Self {
+        let database = Self::bare_at(host);
+        database.session().batch_execute("CREATE EXTENSION pg_folio").expect("CREATE EXTENSION");
+        database
+    }
+
+    /// A database without the extension.
+    pub fn bare() -> Self {
+        Self::bare_at(host())
+    }
+
+    fn bare_at(host: String) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut admin = connect_at(&host, "postgres");
@@ -85,9 +101,7 @@ impl Database {
         admin
             .batch_execute(&format!("ALTER DATABASE {name} SET search_path = \"$user\", public, folio"))
             .expect("ALTER DATABASE");
-        let database = Self { host, name };
-        database.session().batch_execute("CREATE EXTENSION pg_folio").expect("CREATE EXTENSION");
-        database
+        Self { host, name }
     }
 
     /// A database with the demo's table `prices`: 20 tickers of 1,000 days.
@@ -161,10 +175,19 @@ pub fn sqlstate(result: Result<impl Sized, postgres::Error>) -> String {
 }
 
 /// Waits until `condition` holds, at most ten seconds.
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait(what, Duration::from_secs(10), Duration::from_millis(5), condition);
+}
+
+/// Waits until `condition` holds, as long as pg_cron may take for a job of every minute.
+pub fn wait_long_for(what: &str, condition: impl FnMut() -> bool) {
+    wait(what, Duration::from_secs(90), Duration::from_millis(250), condition);
+}
+
+fn wait(what: &str, at_most: Duration, pause: Duration, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + at_most;
     while !condition() {
-        assert!(Instant::now() < end, "after ten seconds: {what}");
-        thread::sleep(Duration::from_millis(5));
+        assert!(Instant::now() < end, "after {at_most:?}: {what}");
+        thread::sleep(pause);
     }
 }

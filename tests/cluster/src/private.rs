@@ -61,6 +61,13 @@ fn script(arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
+/// Runs a program that must succeed.
+pub fn shell(program: &str, arguments: &[&str]) {
+    let output =
+        Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Lets the system refuse every further thread of a process of the server. Root may have to be the server's user for it.
 pub fn forbid_threads(pid: i32) {
     let limit = ["prlimit", "--pid", &pid.to_string(), "--nproc=1:1"].map(str::to_owned);

@@ -1,0 +1,565 @@
+//! The desk: runs that are rows, whatever befalls them, and what people see of them. Against the cluster with `cron.conf`
+//! only; elsewhere these tests have nothing to see.
+
+use cluster_tests::private::{Cluster, shell};
+use cluster_tests::{
+    Database, backend, connect, host, is_cron, project, sqlstate, threads, wait_for, wait_long_for,
+};
+use postgres::Client;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A portfolio of three tickers whose forecasts take milliseconds.
+const SMALL: &str = "SELECT create_portfolio('small', tickers => '{AAPL,GE,XOM}', horizon => 5,
+    models => '{naive,drift,theta}', constraints => '{\"max_weight\": 0.6}')";
+
+/// A portfolio whose forecasts take seconds: long enough to be disturbed.
+const LARGE: &str = "SELECT create_portfolio('large')";
+
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+const QUERY_CANCELED: &str = "57014";
+
+fn with_portfolio(create: &str) -> (Database, Client) {
+    let database = Database::with_prices();
+    let mut session = database.session();
+    session.query(create, &[]).expect("create_portfolio");
+    (database, session)
+}
+
+fn run(session: &mut Client, statement: &str) {
+    session.batch_execute(statement).unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+}
+
+fn text(session: &mut Client, query: &str) -> String {
+    let row = session.query_one(query, &[]).unwrap_or_else(|error| panic!("{query}: {error:?}"));
+    row.get::<_, Option<String>>(0).unwrap_or_default()
+}
+
+/// The runs in their order, each as its status, forecasts and SQLSTATE.
+fn runs(session: &mut Client) -> String {
+    text(
+        session,
+        "SELECT string_agg(concat_ws(' ', status, forecasts, sqlstate), ', ' ORDER BY run_id) FROM run_history",
+    )
+}
+
+fn weights(session: &mut Client) -> String {
+    text(session, "SELECT md5(string_agg(w::text, ';' ORDER BY ticker)) FROM current_weight AS w")
+}
+
+/// What every result table holds.
+fn contents(session: &mut Client) -> Vec<String> {
+    ["portfolio", "run", "forecast", "forecast_member", "weight", "trade", "view"]
+        .iter()
+        .map(|table| {
+            text(
+                session,
+                &format!("SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text))) FROM folio.{table} AS t"),
+            )
+        })
+        .collect()
+}
+
+/// Calls the procedure in a thread of its own and waits until its models train; gives the thread and the backend's pid.
+fn running(database: &Database, statement: &'static str) -> (thread::JoinHandle<String>, i32) {
+    let mut session = database.session();
+    let pid = backend(&mut session);
+    let call = thread::spawn(move || match session.batch_execute(statement) {
+        Ok(()) => "succeeded".to_owned(),
+        error => sqlstate(error),
+    });
+    wait_for("the run has no threads", || threads(pid) > 1);
+    (call, pid)
+}
+
+#[test]
+fn a_run_fills_the_tables_and_the_same_run_again_changes_nothing() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "CALL rebalance('small')");
+    let counts = text(
+        &mut session,
+        "SELECT concat_ws(' ', (SELECT count(*) FROM current_weight), (SELECT count(*) FROM latest_forecast),
+             (SELECT count(*) FROM folio.forecast_member), (SELECT count(*) FROM trade_history),
+             (SELECT count(*) FROM folio.view WHERE source = 'forecast'))",
+    );
+    assert_eq!(counts, "3 15 9 3 3");
+    let before = contents(&mut session);
+    run(&mut session, "CALL rebalance('small')");
+    assert_eq!(contents(&mut session), before);
+    run(&mut session, "CALL rebalance('small', force => true)");
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded reused");
+}
+
+#[test]
+fn a_run_is_what_its_functions_give() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "CALL rebalance('small')");
+    let difference = text(
+        &mut session,
+        "SELECT max(abs(stored.weight - direct.weight))::text
+         FROM current_weight AS stored
+         FULL JOIN black_litterman('{AAPL,GE,XOM}', constraints => '{\"max_weight\": 0.6}', views => forecast_views(
+             '{AAPL,GE,XOM}', horizon => 5, models => '{naive,drift,theta}')) AS direct USING (ticker)",
+    );
+    assert_eq!(difference, "0");
+    let steps = text(
+        &mut session,
+        "SELECT count(*)::text FROM latest_forecast AS stored
+         JOIN forecast_ensemble('{AAPL,GE,XOM}'::text[], horizon => 5, models => '{naive,drift,theta}') AS direct
+           USING (ticker, step, ts, forecast, lower, upper, status)",
+    );
+    assert_eq!(steps, "15");
+}
+
+#[test]
+fn stored_forecasts_serve_another_constraint_and_not_another_price() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(LARGE);
+    let mut seconds = |statement: &str| {
+        let start = Instant::now();
+        run(&mut session, statement);
+        start.elapsed()
+    };
+    let first = seconds("CALL rebalance('large')");
+    seconds("UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.2}'");
+    let second = seconds("CALL rebalance('large')");
+    println!("20 tickers: {first:?}, with stored forecasts {second:?}");
+    assert!(second * 5 < first, "stored forecasts saved too little: {first:?}, then {second:?}");
+    seconds("UPDATE prices SET close = close * 1.01 WHERE ticker = 'GE' AND ts = '2021-03-01'");
+    seconds("CALL rebalance('large')");
+    seconds("SET folio.seed = 7");
+    seconds("CALL rebalance('large')");
+    assert_eq!(
+        runs(&mut session),
+        "succeeded computed, succeeded reused, succeeded computed, succeeded computed"
+    );
+}
+
+#[test]
+fn a_run_holds_no_snapshot_while_its_models_train() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = with_portfolio(LARGE);
+    let held = |session: &mut Client, pid: i32| -> (bool, bool) {
+        session
+            .query_one(
+                "SELECT backend_xmin IS NOT NULL, backend_xid IS NOT NULL FROM pg_stat_activity WHERE pid = $1",
+                &[&pid],
+            )
+            .map(|row| (row.get(0), row.get(1)))
+            .expect("pg_stat_activity")
+    };
+    let (call, pid) = running(&database, "CALL rebalance('large')");
+    let during: Vec<_> = (0..10)
+        .map(|_| {
+            thread::sleep(Duration::from_millis(20));
+            held(&mut session, pid)
+        })
+        .collect();
+    assert!(!call.is_finished(), "the run was too short to see anything");
+    assert!(during.iter().all(|held| *held == (false, false)), "snapshot, transaction id: {during:?}");
+    // The view is right: a query does hold its snapshot.
+    assert_eq!(call.join().expect("the run"), "succeeded");
+    let (call, pid) = running(&database, "SELECT count(*) FROM forecast_ensemble(tickers => NULL)");
+    assert!(held(&mut session, pid).0);
+    assert_eq!(call.join().expect("the query"), "succeeded");
+}
+
+#[test]
+fn failures_are_rows_and_the_last_good_weights_stay() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "CALL rebalance('small')");
+    let good = weights(&mut session);
+
+    run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}'");
+    assert_eq!(sqlstate(session.batch_execute("CALL rebalance('small')")), "PF001");
+    run(
+        &mut session,
+        "UPDATE folio.portfolio SET constraints = NULL; ALTER TABLE prices RENAME TO elsewhere",
+    );
+    assert_eq!(sqlstate(session.batch_execute("CALL rebalance('small')")), "42P01");
+    run(
+        &mut session,
+        "ALTER TABLE elsewhere RENAME TO prices; UPDATE prices SET close = -1 WHERE ts = '2022-12-28'",
+    );
+    assert_eq!(sqlstate(session.batch_execute("CALL rebalance('small')")), "PF005");
+    // An error of the server's own, in the user's view.
+    run(
+        &mut session,
+        "CREATE VIEW broken AS SELECT ticker, ts, close / (ticker <> 'GE')::int AS close FROM prices;
+         UPDATE folio.portfolio SET prices = 'public.broken'",
+    );
+    assert_eq!(sqlstate(session.batch_execute("CALL rebalance('small')")), "22012");
+
+    assert_eq!(
+        runs(&mut session),
+        "succeeded computed, failed reused PF001, failed 42P01, failed PF005, failed 22012"
+    );
+    let told = text(
+        &mut session,
+        "SELECT message || '|' || detail || '|' || hint FROM run_history WHERE sqlstate = 'PF001' AND as_of IS NOT NULL",
+    );
+    assert_eq!(
+        told,
+        "infeasible constraints|Max_weight (0.1 for each of 3 tickers) sums to 0.3, the weights must sum to 1.|\
+         Feasible: max_weight at least 0.333333."
+    );
+    assert_eq!(weights(&mut session), good);
+}
+
+#[test]
+fn two_runs_of_a_portfolio_at_once_are_refused() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = with_portfolio(LARGE);
+    run(&mut session, "SELECT create_portfolio('other', tickers => '{GE,KO}', models => '{naive}')");
+    let (call, pid) = running(&database, "CALL rebalance('large')");
+    let error = session.batch_execute("CALL rebalance('large')").expect_err("a second run");
+    let error = error.as_db_error().expect("an error of the server");
+    assert_eq!(
+        (error.code().code(), error.message(), error.detail()),
+        (
+            LOCK_NOT_AVAILABLE,
+            "another run of portfolio \"large\" is under way",
+            Some(format!("Process {pid} computes it.").as_str())
+        )
+    );
+    assert_eq!(sqlstate(session.query("SELECT rebalance_now('large')", &[])), LOCK_NOT_AVAILABLE);
+    assert_eq!(sqlstate(session.query("SELECT drop_portfolio('large')", &[])), LOCK_NOT_AVAILABLE);
+    // Another portfolio does not wait, and takes the running one for running.
+    run(&mut session, "CALL rebalance('other')");
+    assert_eq!(runs(&mut session), "running, succeeded computed");
+    assert_eq!(call.join().expect("the run"), "succeeded");
+    run(&mut session, "CALL rebalance('large')");
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed");
+}
+
+#[test]
+fn a_cancelled_run_is_a_failed_one_and_frees_the_portfolio() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = with_portfolio(LARGE);
+    let (call, pid) = running(&database, "CALL rebalance('large')");
+    run(&mut session, &format!("SELECT pg_cancel_backend({pid})"));
+    assert_eq!(call.join().expect("the run"), QUERY_CANCELED);
+    assert_eq!(runs(&mut session), "failed 57014");
+
+    // Wherever a cancel comes, the lock is not left with a session that goes on, and the next run is right.
+    run(&mut session, "UPDATE folio.portfolio SET tickers = '{GE,KO}', models = '{naive,theta}'");
+    let mut other = database.session();
+    for milliseconds in 1..25 {
+        let cut = format!("SET statement_timeout = {milliseconds}; ");
+        run(&mut other, &cut);
+        let _ = other.batch_execute("CALL rebalance('large', force => true)");
+        run(&mut other, "SET statement_timeout = 0");
+        assert_eq!(text(&mut session, "SELECT count(*)::text FROM folio.run_lock"), "0", "{milliseconds} ms");
+    }
+    run(&mut session, "CALL rebalance('large', force => true)");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM run_history WHERE status = 'running'"), "0");
+    let halves = "SELECT count(*)::text FROM folio.run WHERE status = 'succeeded' AND 2 <> (SELECT count(*) FROM folio.weight AS w WHERE w.run_id = run.run_id)";
+    assert_eq!(text(&mut session, halves), "0");
+}
+
+#[test]
+fn a_killed_run_is_failed_at_the_next_start_and_leaves_nothing_half_written() {
+    if !is_cron() {
+        return;
+    }
+    let cluster = Cluster::start("desk-kill", &["preload"]);
+    let database = cluster.database();
+    // The throw-away clusters' own setting may lose what was committed last.
+    run(&mut database.session(), &format!("ALTER DATABASE {} SET synchronous_commit = on", database.name()));
+    let mut session = database.session();
+    run(&mut session, &format!("{SMALL}; {LARGE}"));
+    run(&mut session, "CALL rebalance('small')");
+    let (good, before) = (weights(&mut session), contents(&mut session));
+
+    let (call, pid) = running(&database, "CALL rebalance('large')");
+    shell("kill", &["-9", &pid.to_string()]);
+    assert_ne!(call.join().expect("the run"), "succeeded");
+    drop(session);
+    wait_for("the server did not come back", || database.try_session().is_some());
+
+    let mut session = database.session();
+    let after = contents(&mut session);
+    assert_eq!((&after[0], &after[2..]), (&before[0], &before[2..]), "only the row of the run is new");
+    assert_eq!(runs(&mut session), "succeeded computed, running");
+    run(&mut session, "CALL rebalance('small', force => true)");
+    assert_eq!(runs(&mut session), "succeeded computed, failed 57000, succeeded reused");
+    assert_eq!(weights(&mut session), good);
+    run(&mut session, "CALL rebalance('large')");
+    assert_eq!(
+        text(&mut session, "SELECT count(*)::text FROM current_weight WHERE portfolio = 'large'"),
+        "20"
+    );
+}
+
+#[test]
+fn a_standby_shows_the_results_and_does_not_write() {
+    if !is_cron() {
+        return;
+    }
+    let primary = Cluster::start("desk-primary", &["preload"]);
+    let database = primary.database();
+    let mut session = database.session();
+    run(&mut session, SMALL);
+    run(&mut session, "CALL rebalance('small')");
+    let expected = weights(&mut session);
+    let standby = primary.standby("desk-standby");
+    let mut reader = standby.session_in(database.name());
+    wait_for("the standby has no weights", || weights(&mut reader) == expected);
+    for statement in [
+        "CALL rebalance('small')",
+        "SELECT rebalance_now('small')",
+        "CALL refresh_forecasts()",
+        "SELECT create_portfolio('other')",
+        "SELECT drop_portfolio('small')",
+        "SELECT schedule_rebalance('small', '* * * * *')",
+    ] {
+        let error = reader.batch_execute(statement).expect_err(statement);
+        let error = error.as_db_error().expect("an error of the server");
+        assert_eq!(
+            (error.code().code(), error.message()),
+            ("25006", "a standby does not write"),
+            "{statement}"
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("primary")));
+    }
+}
+
+#[test]
+fn a_dump_and_restore_keeps_all_history() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = with_portfolio(SMALL);
+    // Runs that refer to other runs, in both directions of their ids.
+    run(&mut session, "CALL rebalance('small', as_of => '2022-06-01')");
+    run(&mut session, "CALL rebalance('small')");
+    run(&mut session, "CALL rebalance('small', force => true)");
+    run(&mut session, "UPDATE folio.run SET forecast_run_id = 3 WHERE run_id = 2");
+    let bin = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
+    let program = |name: &str| format!("{}/{name}", bin.trim());
+    let dump = std::env::temp_dir().join(format!("{}.sql", database.name()));
+    let dump = dump.to_str().expect("a path");
+    let restored = Database::bare();
+    let place = host();
+    shell(&program("pg_dump"), &["-h", &place, "-U", "postgres", "-f", dump, database.name()]);
+    shell(
+        &program("psql"),
+        &["-X", "-q", "-h", &place, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-f", dump, restored.name()],
+    );
+    std::fs::remove_file(dump).expect("the dump");
+    let mut copy = restored.session();
+    assert_eq!(contents(&mut copy), contents(&mut session));
+    assert_eq!(weights(&mut copy), weights(&mut session));
+    run(&mut copy, "SELECT create_portfolio('next', tickers => '{GE,KO}', models => '{naive}')");
+    run(&mut copy, "CALL rebalance('next')");
+    let ids = "SELECT run_id || ' ' || portfolio_id FROM folio.run ORDER BY run_id DESC LIMIT 1";
+    assert_eq!(text(&mut copy, ids), "4 2");
+}
+
+#[test]
+fn accuracy_fills_by_itself_as_prices_arrive() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(
+        &mut session,
+        "CREATE TABLE later AS SELECT * FROM prices WHERE ts > '2022-12-15'; DELETE FROM prices WHERE ts > '2022-12-15'",
+    );
+    run(&mut session, "CALL rebalance('small')");
+    let count = "SELECT count(*)::text FROM forecast_accuracy";
+    assert_eq!(text(&mut session, count), "0");
+    run(&mut session, "INSERT INTO prices SELECT * FROM later WHERE ts <= '2022-12-19'");
+    assert_eq!(text(&mut session, count), "6", "two days of three tickers");
+    // A zone of another day's beginning than the run's does not lose a price.
+    run(
+        &mut session,
+        "INSERT INTO prices SELECT * FROM later WHERE ts > '2022-12-19'; SET timezone = 'Asia/Tokyo'",
+    );
+    assert_eq!(text(&mut session, count), "15");
+    let wrong = "SELECT count(*)::text FROM forecast_accuracy AS a
+         JOIN prices AS p ON p.ticker = a.ticker AND p.ts = (a.ts AT TIME ZONE 'UTC')::date
+         WHERE a.actual IS DISTINCT FROM p.close OR a.error IS DISTINCT FROM a.forecast - p.close
+            OR a.inside IS DISTINCT FROM (p.close BETWEEN a.lower AND a.upper)";
+    assert_eq!(text(&mut session, wrong), "0");
+    run(&mut session, "DROP TABLE prices");
+    assert_eq!(text(&mut session, count), "0");
+}
+
+#[test]
+fn the_value_of_a_portfolio_is_that_of_its_weights() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "CALL rebalance('small', as_of => '2022-10-03')");
+    run(&mut session, "CALL rebalance('small', as_of => '2022-11-01')");
+    // Growth over both periods by hand: shares bought at each rebalance, sold at the next.
+    let expected = "
+        WITH period (as_of, until) AS (VALUES (date '2022-10-03', date '2022-11-01'), ('2022-11-01', '2022-12-28')),
+        growth AS (
+            SELECT p.as_of, sum(h.weight * after.close / before.close) AS growth
+            FROM period AS p
+            JOIN weight_history AS h ON h.as_of = p.as_of
+            JOIN prices AS before ON before.ticker = h.ticker AND before.ts = p.as_of
+            JOIN prices AS after ON after.ticker = h.ticker AND after.ts = p.until
+            GROUP BY p.as_of)
+        SELECT round(exp(sum(ln(growth)))::numeric, 10)::text FROM growth";
+    let value = "SELECT round(value::numeric, 10)::text FROM portfolio_value ORDER BY ts DESC LIMIT 1";
+    assert_eq!(text(&mut session, value), text(&mut session, expected));
+    let shape = "SELECT concat_ws(' ', count(*), count(DISTINCT ts), (array_agg(value ORDER BY ts))[1]) FROM portfolio_value";
+    let days = "SELECT concat_ws(' ', count(DISTINCT ts), count(DISTINCT ts), 1) FROM prices WHERE ts >= '2022-10-03'";
+    assert_eq!(text(&mut session, shape), text(&mut session, days));
+}
+
+#[test]
+fn trades_are_against_the_weights_before_and_limited_by_them() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_turnover\": 0.05}'");
+    run(&mut session, "CALL rebalance('small', as_of => '2022-10-03')");
+    run(&mut session, "UPDATE folio.portfolio SET views = '[\"GE = 90%\"]'");
+    run(&mut session, "CALL rebalance('small', as_of => '2022-11-01')");
+    let turnovers =
+        "SELECT string_agg(round(turnover::numeric, 6)::text, ' ' ORDER BY run_id) FROM run_history";
+    assert_eq!(text(&mut session, turnovers), "1.000000 0.050000");
+    let previous = "SELECT count(*)::text FROM trade_history AS t JOIN weight_history AS h USING (ticker)
+        WHERE t.as_of = '2022-11-01' AND h.as_of = '2022-10-03' AND t.previous_weight = h.weight
+          AND t.change = t.weight - t.previous_weight";
+    assert_eq!(text(&mut session, previous), "3");
+}
+
+#[test]
+fn a_transaction_takes_the_function_and_undoes_it() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    assert_eq!(sqlstate(session.batch_execute("BEGIN; CALL rebalance('small')")), "2D000");
+    run(&mut session, "ROLLBACK");
+    run(&mut session, "BEGIN; SELECT rebalance_now('small'); ROLLBACK");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM folio.run"), "0");
+    run(
+        &mut session,
+        "BEGIN; SELECT rebalance_now('small'), refresh_forecasts_now('{GE}', models => '{naive}'); COMMIT",
+    );
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed");
+    let id = "SELECT rebalance_now('small')::text";
+    assert_eq!(text(&mut session, id), text(&mut session, "SELECT max(run_id)::text FROM folio.rebalance"));
+}
+
+#[test]
+fn a_runner_runs_on_the_rows_it_may_read_and_a_reader_only_reads() {
+    if !is_cron() {
+        return;
+    }
+    let database = Database::with_prices();
+    let mut session = database.session();
+    let grants = std::fs::read_to_string(project().join("examples/grants.sql")).expect("examples/grants.sql");
+    run(&mut session, &grants);
+    run(&mut session, &grants);
+    run(
+        &mut session,
+        "ALTER TABLE prices ENABLE ROW LEVEL SECURITY; GRANT SELECT ON prices TO folio_runner;
+         CREATE POLICY desk ON prices TO folio_runner USING (ticker IN ('GE', 'KO', 'XOM'))",
+    );
+    run(&mut session, "SET ROLE folio_runner");
+    run(&mut session, "SELECT create_portfolio('desk', horizon => 3, models => '{naive,theta}')");
+    run(&mut session, "CALL rebalance('desk')");
+    run(&mut session, "CALL rebalance('desk')");
+    let seen = "SELECT string_agg(ticker, ' ' ORDER BY ticker) FROM current_weight";
+    assert_eq!(text(&mut session, seen), "GE KO XOM");
+    assert_eq!(
+        sqlstate(session.query("SELECT create_portfolio('mine', tickers => '{AAPL,GE}')", &[])),
+        "22023"
+    );
+
+    run(&mut session, "SET ROLE folio_reader");
+    assert_eq!(text(&mut session, seen), "GE KO XOM");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM run_history"), "1");
+    assert_eq!(
+        text(&mut session, "SELECT count(*)::text FROM portfolio_value"),
+        "1",
+        "no right to the prices"
+    );
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM forecast_accuracy"), "0");
+    for statement in ["CALL rebalance('desk')", "SELECT create_portfolio('x')", "DELETE FROM folio.weight"] {
+        assert_eq!(sqlstate(session.batch_execute(statement)), "42501", "{statement}");
+    }
+    run(&mut session, "RESET ROLE; DROP OWNED BY folio_reader, folio_runner");
+}
+
+#[test]
+fn pg_cron_runs_what_is_scheduled() {
+    if !is_cron() {
+        return;
+    }
+    // pg_cron lives in one database of the cluster, and so does the first of these portfolios.
+    let mut home = connect("postgres");
+    run(&mut home, "DROP EXTENSION IF EXISTS pg_folio, pg_cron; DROP TABLE IF EXISTS prices");
+    run(&mut home, "CREATE EXTENSION pg_folio; CREATE EXTENSION pg_cron; SET search_path = public, folio");
+    run(
+        &mut home,
+        "CREATE TABLE prices AS SELECT ticker, day::date AS ts, 100 + sin(extract(epoch FROM day) * length(ticker)) AS close
+         FROM unnest(ARRAY['A', 'BB']) AS ticker, generate_series(date '2022-01-01', date '2022-12-01', '1 day') AS day;
+         SELECT create_portfolio('good', models => '{naive,theta}'); SELECT create_portfolio('bad', models => '{naive}');
+         UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'bad'",
+    );
+    assert_eq!(sqlstate(home.query("SELECT schedule_rebalance('good', 'whenever')", &[])), "22023");
+    run(&mut home, "SELECT schedule_rebalance(name, '* * * * *') FROM folio.portfolio");
+
+    // Elsewhere the error says what to run where pg_cron is.
+    let (database, mut session) = with_portfolio(SMALL);
+    let error =
+        session.batch_execute("SELECT schedule_rebalance('small', '* * * * *')").expect_err("no pg_cron");
+    let error = error.as_db_error().expect("an error of the server");
+    assert_eq!(error.code().code(), "55000");
+    let (place, statement) = error.hint().and_then(|hint| hint.split_once(": ")).expect("a hint");
+    assert_eq!(place, "In database \"postgres\"");
+    run(&mut home, statement.trim_end_matches('.'));
+
+    let finished =
+        "SELECT string_agg(DISTINCT concat_ws(' ', database, substring(command FROM '''(.*)'''), status,
+            substring(return_message FROM 'infeasible')), ', ')
+        FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')";
+    let expected = format!(
+        "postgres bad failed infeasible, postgres good succeeded, {} small succeeded",
+        database.name()
+    );
+    wait_long_for("the jobs have not run", || text(&mut home, finished) == expected);
+    assert!(runs(&mut session).starts_with("succeeded computed"));
+    let in_tables =
+        "SELECT string_agg(DISTINCT concat_ws(' ', portfolio, status, sqlstate), ', ') FROM run_history";
+    assert_eq!(text(&mut home, in_tables), "bad failed PF001, good succeeded");
+    assert_eq!(text(&mut home, "SELECT count(*)::text FROM current_weight"), "2");
+
+    assert_eq!(
+        text(&mut home, "SELECT concat(unschedule_rebalance('good'), unschedule_rebalance('good'))"),
+        "tf"
+    );
+    run(&mut home, "SELECT drop_portfolio('bad')");
+    assert_eq!(
+        text(&mut home, "SELECT string_agg(jobname, ', ') FROM cron.job"),
+        format!("folio rebalance small of {}", database.name())
+    );
+    run(&mut home, "DROP EXTENSION pg_cron; DROP EXTENSION pg_folio; DROP TABLE prices");
+}

@@ -118,8 +118,9 @@ fn weights_chart(
     })())
 }
 
-/// Draws what was forecast of a ticker against what came as SVG, from forecast_accuracy.
-#[pg_extern(stable, parallel_safe, cost = 10000)]
+/// Draws what was forecast of a ticker against what came as SVG, from forecast_accuracy, whose functions are not declared
+/// parallel safe.
+#[pg_extern(stable, parallel_restricted, cost = 10000)]
 fn accuracy_chart(
     ticker: Option<String>,
     step: default!(Option<i32>, "NULL"),

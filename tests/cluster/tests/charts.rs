@@ -1,6 +1,9 @@
 //! The charts say what the rows say.
 
-use cluster_tests::Database;
+use std::collections::HashSet;
+use std::process::Command;
+
+use cluster_tests::{Database, host, project};
 use postgres::Client;
 
 fn text(session: &mut Client, query: &str) -> String {
@@ -152,4 +155,33 @@ fn an_accuracy_chart_says_what_came() {
     let all = expected(&mut session, "true");
     let said = spoken(&mut session, "accuracy_chart('AAPL')");
     assert!(said.contains(&format!("3 forecasts: {all}")), "{all} | {said}");
+}
+
+/// What a script of the demo prints, run by psql as `make demo` runs it.
+fn psql(database: &Database, script: &str) -> String {
+    let bin = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
+    let output = Command::new(format!("{}/psql", bin.trim()))
+        .args(["-X", "-h", &host(), "-U", "postgres", "-d", database.name()])
+        .args(["-qAt", "-v", "ON_ERROR_STOP=1", "-f", script])
+        .current_dir(project())
+        .output()
+        .expect("psql");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn the_page_of_the_demo_has_every_chart_at_both_widths() {
+    let database = Database::bare();
+    assert_eq!(psql(&database, "demo/load.sql"), "");
+    let page = psql(&database, "demo/page.sql");
+    assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
+    for width in [400, 1200] {
+        assert_eq!(page.matches(&format!(" width=\"{width}\" ")).count(), 5, "charts of {width} pixels");
+    }
+    let identifiers: Vec<&str> =
+        page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(identifiers.len(), 20, "a title and a description each");
+    assert_eq!(identifiers.iter().collect::<HashSet<_>>().len(), 20, "identifiers are of one chart each");
+    assert!(page.contains("<td>JNJ</td><td>30.0 %</td>"), "the table of weights");
 }

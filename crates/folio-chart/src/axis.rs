@@ -141,7 +141,7 @@ fn ticks(scale: Scale, count: usize) -> Vec<Tick> {
     let step = step.into_iter().find(|step| *step >= least * (1.0 - 1e-9)).unwrap_or(least);
     let decimals = (-(step * (1.0 + 1e-9)).log10().floor()).max(0.0) as usize;
     let size = low.abs().max(high.abs());
-    let is_plain = decimals <= 6 && size < 1e9;
+    let is_plain = decimals <= 8 && size < 1e9;
     let label = |value: f64| {
         let number = if is_plain {
             number::fixed(value, decimals)

@@ -140,9 +140,16 @@ impl WeightsChart {
             let (from, to) = (steps(&|index| layer.edges[index].0), steps(&|index| layer.edges[index].1));
             plot.area(&to, &from, layer.role)?;
         }
-        // A line of the surface between neighbours, so that they are apart without their colours.
+        // A line of the surface between neighbours, so that they are apart without their colours; it ends where a layer
+        // goes over to the other side of zero.
         for layer in layers {
-            plot.line(steps(&|index| layer.edges[index].1), Role::Surface, 1.2)?;
+            let edges = steps(&|index| layer.edges[index].1);
+            for piece in edges.chunk_by(|(_, a), (_, b)| (*a < 0.0) == (*b < 0.0)) {
+                plot.line(piece.to_vec(), Role::Surface, 1.2)?;
+            }
+        }
+        if layers.iter().flat_map(|layer| &layer.weights).any(|weight| *weight < 0.0) {
+            plot.line(steps(&|_| 0.0), Role::Ink, 1.0)?;
         }
         Ok(())
     }

@@ -379,12 +379,18 @@ fn the_layers_of_a_stack_add_up_and_the_small_ones_are_one() {
     let (top, bottom) = heights.fold((f64::INFINITY, 0.0f64), |(top, bottom), y| (top.min(y), bottom.max(y)));
     assert!((value_at(&document, top) - 100.0).abs() < 0.1);
     assert!(value_at(&document, bottom).abs() < 0.1);
+    let zero_lines = |document: &Document<'_>| {
+        let ink = |line: &Node<'_, '_>| line.attribute("stroke") == Some("#0B0B0B");
+        elements(document, "polyline").filter(ink).count()
+    };
+    assert_eq!(zero_lines(&document), 0);
     let mut short = chart;
     short.rebalances[3].weights[0].1 = -0.4;
     let svg = short.svg(plain()).unwrap();
     let document = Document::parse(&svg).unwrap();
     assert!(
-        elements(&document, "text").any(|text| text.text().unwrap().trim().starts_with('−')),
+        zero_lines(&document) == 1
+            && elements(&document, "text").any(|text| text.text().unwrap().trim().starts_with('−')),
         "the axis goes below zero"
     );
 }

@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn labels_keep_their_distance_and_stay_inside() {
-        let cases: [&[f64]; 5] =
-            [&[], &[50.0], &[50.0, 50.0, 50.0], &[99.0, 98.0, 97.0, 0.0], &[-10.0, 200.0]];
+        let cases: [&[f64]; 6] =
+            [&[], &[50.0], &[5.0, 5.0, 5.0], &[50.0, 50.0, 50.0], &[99.0, 98.0, 97.0, 0.0], &[-10.0, 200.0]];
         for wanted in cases {
             let placed: Vec<f64> = spread(wanted, 12.0, 0.0, 100.0).into_iter().flatten().collect();
             assert_eq!(placed.len(), wanted.len());

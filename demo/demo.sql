@@ -26,3 +26,25 @@ FROM black_litterman(
     views       => '["AAPL = 10%", {"view": "MSFT - GE = 5%", "confidence": 0.6}]',
     market_caps => (SELECT jsonb_object_agg(ticker, market_cap_bn) FROM instrument))
 ORDER BY weight DESC, ticker;
+
+\echo '--- The desk: a portfolio, its first rebalance, and the schedule (weekdays at 22:00 GMT, where pg_cron is there)'
+SELECT create_portfolio('growth',
+    tickers     => (SELECT array_agg(ticker ORDER BY ticker) FROM instrument),
+    market_caps => (SELECT jsonb_object_agg(ticker, market_cap_bn) FROM instrument),
+    views       => '["MSFT - GE = 5%"]',
+    constraints => jsonb_build_object('max_weight', 0.2, 'max_turnover', 0.5,
+        'groups', jsonb_build_object('sector', (SELECT jsonb_object_agg(ticker, sector) FROM instrument))));
+CALL rebalance('growth', as_of => '2022-11-28');
+CALL rebalance('growth');
+SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AS has_cron \gset
+\if :has_cron
+SELECT schedule_rebalance('growth', '0 22 * * 1-5');
+\endif
+SELECT ticker, weight, previous_weight, market_weight, view_return, posterior_return FROM current_weight
+WHERE portfolio = 'growth' AND weight > 0.0001 ORDER BY weight DESC;
+SELECT run_id, kind, portfolio, as_of, status, forecasts, seconds, turnover FROM run_history ORDER BY run_id;
+
+\echo '--- What the forecasts of November were worth: the mean error beside that of the last price, and how often the interval held'
+SELECT step, count(*) AS forecasts, avg(abs(error)) AS mean_error, avg(abs(naive_error)) AS of_the_last_price,
+       avg(inside::int) AS inside, avg(level) AS level
+FROM forecast_accuracy WHERE step IN (1, 5, 10, 15, 20) GROUP BY step ORDER BY step;

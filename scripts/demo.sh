@@ -13,11 +13,22 @@ need_setup
 say "Building a release (about 10 minutes of 2 cores the first time, seconds after that)"
 scripts/install.sh release
 
+# A server that is not Debian's may have no pg_cron; all but the schedule works without.
+if [ -f "$(server_path release sharedir)/extension/pg_cron.control" ]; then conf=cron; else conf=preload; fi
+
 say "Starting a throw-away cluster and loading the prices (about 5 seconds)"
-scripts/cluster.sh start demo release preload
+scripts/cluster.sh start demo release "$conf"
 scripts/cluster.sh psql demo -qc "CREATE DATABASE demo" \
   -c "ALTER DATABASE demo SET search_path = \"\$user\", public, folio"
 scripts/cluster.sh psql demo -d demo -q -v ON_ERROR_STOP=1 -f demo/load.sql
+if [ "$conf" = cron ]; then
+  # pg_cron works in one database, which it looks up when the server starts.
+  scripts/cluster.sh psql demo -qc "ALTER SYSTEM SET cron.database_name = 'demo'"
+  scripts/cluster.sh restart demo
+  scripts/cluster.sh psql demo -d demo -qc "CREATE EXTENSION pg_cron"
+else
+  echo "No pg_cron in this server: the demo does not schedule. CALL rebalance('growth') does it by hand."
+fi
 
 say "The demo: demo/demo.sql"
 scripts/cluster.sh psql demo -d demo -q -P pager=off -P footer=off -v ON_ERROR_STOP=1 -f demo/demo.sql

@@ -24,7 +24,8 @@ extension_sql_file!("../sql/desk/outcomes.sql", name = "desk_outcomes", requires
 extension_sql_file!(
     "../sql/desk/comments.sql",
     name = "desk_comments",
-    requires = ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run]
+    requires =
+        ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run, prices_setting]
 );
 extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments"], finalize);
 

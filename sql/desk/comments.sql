@@ -88,7 +88,7 @@ COMMENT ON TABLE @extschema@.view IS 'The views of runs and what they did, as vi
 COMMENT ON COLUMN @extschema@.view.run_id IS 'The run';
 COMMENT ON COLUMN @extschema@.view.position IS 'Number of the view in the call';
 COMMENT ON COLUMN @extschema@.view.source IS 'portfolio: its own; forecast: made from a forecast';
-COMMENT ON COLUMN @extschema@.view.view IS 'The view';
+COMMENT ON COLUMN @extschema@.view.view IS 'The view as it was written, or the ticker with the return that its forecast amounts to';
 COMMENT ON COLUMN @extschema@.view.view_return IS 'The return it states';
 COMMENT ON COLUMN @extschema@.view.prior_return IS 'Its return before';
 COMMENT ON COLUMN @extschema@.view.posterior_return IS 'Its return after';
@@ -186,7 +186,7 @@ COMMENT ON COLUMN @extschema@.run_lock.pid IS 'Process id of the session';
 COMMENT ON FUNCTION @extschema@.create_portfolio(text, text[], jsonb, jsonb, text, jsonb, text, integer, text[], float8, integer, text, float8, float8, float8, boolean, regclass) IS
 'Makes a portfolio and gives its id; its weights come with CALL folio.rebalance(name). The arguments are checked by computing its weights once without forecasts.
 name: unique. use_forecasts: whether every run makes views from forecasts, default true; horizon, models, level and history are theirs. The others are those of black_litterman.
-prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 23505 a portfolio of this name, 25006 on a standby.';
+prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.drop_portfolio(text) IS
 'Deletes a portfolio with all its runs, weights, trades and forecasts. Errors: 42704 no such portfolio, 55P03 while it runs, 25006 on a standby.';
 COMMENT ON PROCEDURE @extschema@.rebalance(text, timestamptz, boolean) IS
@@ -247,6 +247,8 @@ COMMENT ON FUNCTION @extschema@.run_lock_class() IS
 'The class of the advisory locks of runs. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.price_relation(text) IS
 'The relation of this name, or the error 42P01.';
+COMMENT ON FUNCTION @extschema@.prices_setting() IS
+'What folio.prices says.';
 COMMENT ON FUNCTION @extschema@.default_prices() IS
 'The relation that folio.prices names.';
 COMMENT ON FUNCTION @extschema@.relation_name(regclass) IS

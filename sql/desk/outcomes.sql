@@ -24,15 +24,17 @@ $$;
 
 -- A time in SQL as a price relation writes it: dates and timestamps are those of the zone in which the run read them.
 CREATE FUNCTION @extschema@.as_price_time(expression text, prices regclass, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
-    ELSE format('(%s AT TIME ZONE %L)::%s', expression, time_zone, @extschema@.price_time_type(prices)) END;
+LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
+        ELSE format('(%s AT TIME ZONE %L)::%s', expression, time_zone, @extschema@.price_time_type(prices)) END;
+$$;
 
 -- The reverse.
 CREATE FUNCTION @extschema@.from_price_time(expression text, prices regclass, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
-    ELSE format('%s::timestamp AT TIME ZONE %L', expression, time_zone) END;
+LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
+        ELSE format('%s::timestamp AT TIME ZONE %L', expression, time_zone) END;
+$$;
 
 -- The prices that came for stored forecasts.
 CREATE FUNCTION @extschema@.forecast_outcomes() RETURNS TABLE (run_id bigint, ticker text, step integer, actual float8)

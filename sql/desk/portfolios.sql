@@ -43,7 +43,13 @@ BEGIN
     VALUES (name, tickers, market_caps, coalesce(views, '[]'), coalesce(use_forecasts, true), objective, constraints,
         covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history,
         @extschema@.relation_name(coalesce(prices, @extschema@.default_prices())))
+    ON CONFLICT ON CONSTRAINT portfolio_name_key DO NOTHING
     RETURNING * INTO made;
+    IF made.portfolio_id IS NULL THEN
+        RAISE EXCEPTION 'portfolio "%" already exists', name
+            USING ERRCODE = 'duplicate_object', DETAIL = 'The name of a portfolio is unique.',
+                  HINT = 'UPDATE folio.portfolio changes it; folio.drop_portfolio deletes it with its history.';
+    END IF;
     PERFORM @extschema@.check_portfolio(made);
     RETURN made.portfolio_id;
 END $$;

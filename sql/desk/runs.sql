@@ -15,7 +15,7 @@ END $$;
 CREATE FUNCTION @extschema@.default_prices() RETURNS regclass
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN @extschema@.price_relation(pg_catalog.current_setting('folio.prices'));
+    RETURN @extschema@.price_relation(@extschema@.prices_setting());
 END $$;
 
 CREATE FUNCTION @extschema@.price_relation(name text) RETURNS regclass
@@ -127,13 +127,14 @@ END $$;
 -- The constraints of a run: what is held now belongs to them where they speak of trades. While nothing is held, no
 -- turnover is too large.
 CREATE FUNCTION @extschema@.constraints_with(constraints jsonb, held jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN CASE
-    WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
-    WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
-    WHEN constraints ? 'current_weights' THEN constraints
-    ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
-END;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT CASE
+        WHEN NOT constraints ?| ARRAY['max_turnover', 'transaction_cost'] THEN constraints
+        WHEN held IS NOT NULL THEN constraints || jsonb_build_object('current_weights', held)
+        WHEN constraints ? 'current_weights' THEN constraints
+        ELSE constraints - 'max_turnover' || '{"current_weights": {}}'
+    END;
+$$;
 
 -- The weights that a run's portfolio held before: those of the newest earlier as_of, as {ticker: weight}.
 CREATE FUNCTION @extschema@.weights_before(portfolio_id integer, as_of timestamptz) RETURNS jsonb
@@ -176,13 +177,16 @@ BEGIN
 
     INSERT INTO @extschema@.view (run_id, position, source, view, view_return, prior_return, posterior_return, pull,
                                   variance, implied_confidence, contribution)
-    SELECT run.run_id, report.position,
-           CASE WHEN report.position <= jsonb_array_length(p.views) THEN 'portfolio' ELSE 'forecast' END,
-           report.view, report.view_return, report.prior_return, report.posterior_return, report.pull, report.variance,
+    SELECT run.run_id, report.position, CASE WHEN own.is_so THEN 'portfolio' ELSE 'forecast' END,
+           CASE WHEN own.is_so THEN report.view
+                ELSE format('%s = %s%%', (SELECT key FROM jsonb_each(views -> (report.position - 1)::integer -> 'assets')),
+                            round(100 * report.view_return::numeric, 2)) END,
+           report.view_return, report.prior_return, report.posterior_return, report.pull, report.variance,
            report.implied_confidence, report.contribution
     FROM @extschema@.view_report(run.tickers, views, p.market_caps, p.prior, p.risk_aversion, p.tau, p.risk_free_rate,
         p.covariance, p.objective, constraints, p.history, run.as_of, prices) WITH ORDINALITY AS report(view, view_return,
-        prior_return, posterior_return, pull, variance, implied_confidence, contribution, position);
+        prior_return, posterior_return, pull, variance, implied_confidence, contribution, position)
+    CROSS JOIN LATERAL (SELECT report.position <= jsonb_array_length(p.views) AS is_so) AS own;
 
     INSERT INTO @extschema@.trade (run_id, ticker, previous_weight, weight, change)
     SELECT run.run_id, ticker, coalesce(before.weight, 0), coalesce(w.weight, 0), coalesce(w.weight, 0) - coalesce(before.weight, 0)

@@ -1,12 +1,14 @@
 -- Rebalances on a schedule, through pg_cron where it is installed. A job runs as the user who scheduled it.
 
 CREATE FUNCTION @extschema@.job_name(portfolio text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN format('folio rebalance %s of %s', portfolio, current_database());
+LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT format('folio rebalance %s of %s', portfolio, current_database());
+$$;
 
 CREATE FUNCTION @extschema@.job_command(portfolio text) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp
-RETURN format('CALL @extschema@.rebalance(%L)', portfolio);
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+    SELECT format('CALL @extschema@.rebalance(%L)', portfolio);
+$$;
 
 -- Fails, with what to do, where this database has no pg_cron or the caller may not use it.
 CREATE FUNCTION @extschema@.require_cron(portfolio text, schedule text) RETURNS void

@@ -13,6 +13,7 @@ use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, me
 use crate::backend::prices::Snapshot;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
+use crate::backend::settings::Settings;
 use crate::backend::subtransaction::{self, Failure};
 
 /// A hash of the prices that a forecast reads and of all else that it depends on.
@@ -74,6 +75,12 @@ fn forecast_run(run_id: i64, record_failure: bool) {
     }
 }
 
+/// What folio.prices says. current_setting does not know it before the session has loaded the library.
+#[pg_extern(stable, parallel_safe)]
+fn prices_setting() -> String {
+    Settings::read().prices
+}
+
 /// The class of the advisory locks of runs; the key is the portfolio's id.
 #[pg_extern(immutable, parallel_safe)]
 fn run_lock_class() -> i32 {
@@ -117,7 +124,8 @@ impl Seen {
     /// The row's part of it, unless no ticker has prices that can be used.
     fn read(self, run_id: i64) -> Result<Read> {
         let Seen { fingerprint, tickers, newest, first_error } = self;
-        let no_prices = || first_error.unwrap_or(Error::TooShort { need: 2, found: Vec::new() });
+        let no_prices =
+            || first_error.unwrap_or(Error::TooShort { need: 2, found: vec![("any ticker".to_owned(), 0)] });
         Ok(Read { run_id, as_of: newest.ok_or_else(no_prices)?, tickers, fingerprint: fingerprint.finish() })
     }
 }

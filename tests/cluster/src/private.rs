@@ -46,26 +46,21 @@ impl Drop for Cluster {
 }
 
 fn script(arguments: &[&str]) -> String {
-    let output = Command::new("scripts/cluster.sh")
-        .args(arguments)
-        .current_dir(project())
-        .output()
-        .expect("cluster.sh");
+    shell("scripts/cluster.sh", arguments)
+}
+
+/// Runs a program that must succeed, in the project's folder; gives its output.
+pub fn shell(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(project()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
-        "cluster.sh {arguments:?}: {}{}",
+        "{program} {arguments:?}: {}{}",
         text(&output.stdout),
         text(&output.stderr)
     );
     text(&output.stdout)
-}
-
-/// Runs a program that must succeed.
-pub fn shell(program: &str, arguments: &[&str]) {
-    let output =
-        Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Lets the system refuse every further thread of a process of the server. Root may have to be the server's user for it.

@@ -1,6 +1,7 @@
 //! The desk: runs that are rows, whatever befalls them, and what people see of them. Against the cluster with `cron.conf`
 //! only; elsewhere these tests have nothing to see.
 
+use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 use cluster_tests::private::{Cluster, shell};
 use cluster_tests::{
     Database, backend, connect, host, is_cron, project, sqlstate, threads, wait_for, wait_long_for,
@@ -70,6 +71,52 @@ fn running(database: &Database, statement: &'static str) -> (thread::JoinHandle<
     });
     wait_for("the run has no threads", || threads(pid) > 1);
     (call, pid)
+}
+
+/// A program of the cluster's server.
+fn program(name: &str) -> String {
+    let folder = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
+    format!("{}/{name}", folder.trim())
+}
+
+fn psql(database: &str, arguments: &[&str]) -> String {
+    let place = host();
+    let common = ["-X", "-q", "-h", &place, "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1"];
+    shell(&program("psql"), &[&common[..], arguments].concat())
+}
+
+/// A session in the one database that pg_cron works in, with both extensions and the demo's prices.
+fn home() -> Client {
+    let mut session = connect("postgres");
+    run(
+        &mut session,
+        "DROP EXTENSION IF EXISTS pg_cron, pg_folio; DROP TABLE IF EXISTS prices, index_prices, instrument",
+    );
+    run(&mut session, "ALTER DATABASE postgres SET search_path = \"$user\", public, folio");
+    psql("postgres", &["-f", "demo/load.sql", "-c", "CREATE EXTENSION pg_cron"]);
+    connect("postgres")
+}
+
+#[test]
+fn every_block_of_sql_about_the_desk_runs() {
+    if !is_cron() {
+        return;
+    }
+    let mut session = home();
+    for path in ["README.md", "docs/desk.md"] {
+        let blocks: Vec<String> = sql_blocks(path)
+            .into_iter()
+            .filter(|block| path != "README.md" || is_of_the_desk(block))
+            .collect();
+        assert!(!blocks.is_empty(), "{path} has no SQL about the desk");
+        for block in blocks {
+            let file = std::env::temp_dir().join(format!("desk_{}.sql", std::process::id()));
+            std::fs::write(&file, &block).expect("a file for psql");
+            psql("postgres", &["-f", file.to_str().expect("a path")]);
+            std::fs::remove_file(&file).expect("the file");
+        }
+        run(&mut session, "SELECT drop_portfolio('growth')");
+    }
 }
 
 #[test]
@@ -291,7 +338,8 @@ fn a_killed_run_is_failed_at_the_next_start_and_leaves_nothing_half_written() {
     let (call, pid) = running(&database, "CALL rebalance('large')");
     shell("kill", &["-9", &pid.to_string()]);
     assert_ne!(call.join().expect("the run"), "succeeded");
-    drop(session);
+    // Every session ends before the server comes back.
+    wait_for("the server goes on", || session.batch_execute("SELECT 1").is_err());
     wait_for("the server did not come back", || database.try_session().is_some());
 
     let mut session = database.session();
@@ -352,17 +400,12 @@ fn a_dump_and_restore_keeps_all_history() {
     run(&mut session, "CALL rebalance('small')");
     run(&mut session, "CALL rebalance('small', force => true)");
     run(&mut session, "UPDATE folio.run SET forecast_run_id = 3 WHERE run_id = 2");
-    let bin = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
-    let program = |name: &str| format!("{}/{name}", bin.trim());
     let dump = std::env::temp_dir().join(format!("{}.sql", database.name()));
     let dump = dump.to_str().expect("a path");
     let restored = Database::bare();
-    let place = host();
-    shell(&program("pg_dump"), &["-h", &place, "-U", "postgres", "-f", dump, database.name()]);
-    shell(
-        &program("psql"),
-        &["-X", "-q", "-h", &place, "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-f", dump, restored.name()],
-    );
+    let (pg_dump, place) = (program("pg_dump"), host());
+    shell(&pg_dump, &["-h", &place, "-U", "postgres", "-f", dump, database.name()]);
+    psql(restored.name(), &["-f", dump]);
     std::fs::remove_file(dump).expect("the dump");
     let mut copy = restored.session();
     assert_eq!(contents(&mut copy), contents(&mut session));
@@ -513,15 +556,10 @@ fn pg_cron_runs_what_is_scheduled() {
     if !is_cron() {
         return;
     }
-    // pg_cron lives in one database of the cluster, and so does the first of these portfolios.
-    let mut home = connect("postgres");
-    run(&mut home, "DROP EXTENSION IF EXISTS pg_folio, pg_cron; DROP TABLE IF EXISTS prices");
-    run(&mut home, "CREATE EXTENSION pg_folio; CREATE EXTENSION pg_cron; SET search_path = public, folio");
+    let mut home = home();
     run(
         &mut home,
-        "CREATE TABLE prices AS SELECT ticker, day::date AS ts, 100 + sin(extract(epoch FROM day) * length(ticker)) AS close
-         FROM unnest(ARRAY['A', 'BB']) AS ticker, generate_series(date '2022-01-01', date '2022-12-01', '1 day') AS day;
-         SELECT create_portfolio('good', models => '{naive,theta}'); SELECT create_portfolio('bad', models => '{naive}');
+        "SELECT create_portfolio(name, tickers => '{GE,KO}', models => '{naive,theta}') FROM unnest(ARRAY['good', 'bad']) AS name;
          UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'bad'",
     );
     assert_eq!(sqlstate(home.query("SELECT schedule_rebalance('good', 'whenever')", &[])), "22023");
@@ -561,5 +599,5 @@ fn pg_cron_runs_what_is_scheduled() {
         text(&mut home, "SELECT string_agg(jobname, ', ') FROM cron.job"),
         format!("folio rebalance small of {}", database.name())
     );
-    run(&mut home, "DROP EXTENSION pg_cron; DROP EXTENSION pg_folio; DROP TABLE prices");
+    run(&mut home, "DROP EXTENSION pg_cron, pg_folio");
 }

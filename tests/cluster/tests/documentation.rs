@@ -1,21 +1,8 @@
-//! The SQL of the documentation is run as it stands, block by block, on the demo's prices.
+//! The SQL of the documentation is run as it stands, block by block, on the demo's prices. That of the desk is run by
+//! `desk.rs`, since it commits and needs pg_cron.
 
-use cluster_tests::{Database, project};
-
-/// The blocks of a Markdown file that are marked as SQL.
-fn sql_blocks(path: &str) -> Vec<String> {
-    let text =
-        std::fs::read_to_string(project().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let mut blocks = Vec::new();
-    let mut rest = text.as_str();
-    while let Some(start) = rest.find("```sql\n") {
-        let block = &rest[start + "```sql\n".len()..];
-        let end = block.find("```").unwrap_or_else(|| panic!("{path}: a block without an end"));
-        blocks.push(block[..end].to_owned());
-        rest = &block[end + 3..];
-    }
-    blocks
-}
+use cluster_tests::Database;
+use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 
 #[test]
 fn every_block_of_sql_in_the_documentation_runs() {
@@ -29,7 +16,7 @@ fn every_block_of_sql_in_the_documentation_runs() {
         .expect("CREATE TABLE");
     let mut count = 0;
     for path in ["README.md", "docs/forecasting.md", "docs/portfolio.md", "docs/charts.md"] {
-        for block in sql_blocks(path) {
+        for block in sql_blocks(path).into_iter().filter(|block| !is_of_the_desk(block)) {
             // A block that creates something starts without it.
             let before = [
                 ("CREATE EXTENSION", "DROP EXTENSION pg_folio;"),

@@ -24,7 +24,7 @@ demo-stop: ## end the demo's cluster
 test: setup ## everything: format, lint, engine, #[pg_test], pg_regress, clients of a real cluster
 	@scripts/test.sh
 
-test-engine: setup ## the engine's tests only, without Postgres
+test-engine: setup ## the tests of the engine and the charts only, without Postgres
 	@scripts/test.sh engine
 
 test-pg: setup ## the #[pg_test]s only, inside a backend
@@ -49,8 +49,8 @@ fmt: ## format every Rust file
 lint: setup ## clippy and shellcheck, warnings denied
 	@scripts/test.sh fmt lint
 
-docs: setup ## the engine's API documentation, in target/doc
-	@cargo doc --no-deps -p folio-core
+docs: setup ## the API documentation of the engine and the charts, in target/doc
+	@cargo doc --no-deps -p folio-core -p folio-chart
 
 package: setup ## the files of a release for PG, in target/release/pg_folio-pgNN
 	@scripts/install.sh package

@@ -65,6 +65,25 @@ COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
 omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';
 
+COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
+'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.
+levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown
+before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
+the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
+
+COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, integer, timestamptz, regclass, integer, text) IS
+'The efficient frontier of prior and views as SVG, with the portfolios of the largest Sharpe ratio and of least volatility, and each ticker alone.
+width, theme: as in forecast_chart. The other arguments and the errors are those of black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.weights_chart(text, integer, text) IS
+'The weights of a portfolio over time as SVG, stacked, from weight_history: the eight tickers with the largest weights, and the others as one.
+width, theme: as in forecast_chart. Error: 22023 where the portfolio has no weights yet.';
+
+COMMENT ON FUNCTION @extschema@.accuracy_chart(text, integer, integer, text) IS
+'What was forecast of a ticker against what came as SVG, from forecast_accuracy, with the share of outcomes inside the interval.
+step: the forecasts of that many trading days ahead; by default the newest forecasts that do not overlap, each as its path.
+width, theme: as in forecast_chart. Error: 22023 where no forecast of the ticker has an outcome yet.';
+
 COMMENT ON FUNCTION @extschema@.running_calls() IS
 'What every session computes now, from shared memory; empty where pg_folio is not in shared_preload_libraries. Rows of other users only for members of pg_read_all_stats.';
 COMMENT ON FUNCTION @extschema@.thread_slots() IS

@@ -320,7 +320,8 @@ fn for_each_row(
     });
 }
 
-fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
+/// Postgres' timestamp as the engine's time; NULL and minus infinity are the one that no price may have.
+pub fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
     match ts.map(pgrx::datum::Timestamp::into_inner) {
         None | Some(i64::MIN) => Timestamp::MIN,
         Some(i64::MAX) => Timestamp::MAX,

@@ -128,6 +128,37 @@ impl From<Error> for Report {
     }
 }
 
+impl From<folio_chart::Error> for Report {
+    fn from(error: folio_chart::Error) -> Report {
+        use folio_chart::Error;
+        let message = error.to_string();
+        let (state, detail, hint) = match error {
+            Error::InvalidArgument { value, expected, .. } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("Given: {value}."),
+                format!("Expected: {expected}."),
+            ),
+            Error::Empty { what } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("There are no {what} to draw."),
+                "Look at the arguments: they leave nothing.".to_owned(),
+            ),
+            Error::NotDrawable { value, .. } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("Given: {value:e}."),
+                "Charts show finite numbers up to 1e100; for a forecast ask for a shorter horizon or lower levels."
+                    .to_owned(),
+            ),
+            Error::Drawing { message } => (
+                SqlState::INTERNAL_ERROR,
+                format!("{message}."),
+                "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
+            ),
+        };
+        Report::new(state, message, detail, hint)
+    }
+}
+
 fn state_of(error: &Error) -> SqlState {
     match error {
         Error::Cancelled => SqlState::QUERY_CANCELED,

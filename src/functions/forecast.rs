@@ -179,7 +179,7 @@ impl Arguments {
     }
 
     /// The whole way from SQL's arguments to rows.
-    fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+    pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
         self.plan()?.forecast(|_| (), rows)
     }
 
@@ -274,7 +274,7 @@ pub(super) fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     prices::to_postgres(ts).into()
 }
 
-fn status(status: &Status) -> String {
+pub(super) fn status(status: &Status) -> String {
     match status {
         Status::Complete => "ok".to_owned(),
         Status::Partial { missing } => format!("ok without {}", missing.join(", ")),

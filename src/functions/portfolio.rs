@@ -382,15 +382,15 @@ fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<It
 
 /// Which returns a portfolio is built from.
 pub(super) struct Source {
-    pub(super) tickers: Option<Names>,
-    pub(super) history: Option<i32>,
-    pub(super) as_of: Option<TimestampWithTimeZone>,
-    pub(super) relation: Option<pg_sys::Oid>,
+    pub tickers: Option<Names>,
+    pub history: Option<i32>,
+    pub as_of: Option<TimestampWithTimeZone>,
+    pub relation: Option<pg_sys::Oid>,
 }
 
 impl Source {
     /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
-    pub(super) fn compute<T: Send + 'static>(
+    pub fn compute<T: Send + 'static>(
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -409,19 +409,19 @@ impl Source {
 }
 
 /// The arguments that say how a portfolio is built; NULL takes the default.
-struct Inputs {
-    market_caps: Option<JsonB>,
-    prior: Option<String>,
-    risk_aversion: Option<f64>,
-    tau: Option<f64>,
-    risk_free_rate: Option<f64>,
-    covariance: Option<String>,
-    objective: Option<String>,
-    constraints: Option<JsonB>,
+pub(super) struct Inputs {
+    pub market_caps: Option<JsonB>,
+    pub prior: Option<String>,
+    pub risk_aversion: Option<f64>,
+    pub tau: Option<f64>,
+    pub risk_free_rate: Option<f64>,
+    pub covariance: Option<String>,
+    pub objective: Option<String>,
+    pub constraints: Option<JsonB>,
 }
 
 impl Inputs {
-    fn request(self, views: Option<JsonB>) -> Result<Request> {
+    pub fn request(self, views: Option<JsonB>) -> Result<Request> {
         let default = Request::default();
         let (views, omega) =
             views.map(|JsonB(views)| view_input::parse(&views)).transpose()?.unwrap_or_default();

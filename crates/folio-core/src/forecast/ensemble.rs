@@ -70,6 +70,11 @@ struct Basis {
 }
 
 impl Ensemble {
+    /// The prices that it was forecast from.
+    pub fn history(&self) -> &Series {
+        &self.basis.plan.series
+    }
+
     /// The steps with the interval of another level; the models do not run again.
     pub fn steps_at(&self, level: Level) -> Vec<Step> {
         self.basis.steps(level)
@@ -230,7 +235,7 @@ impl Basis {
 }
 
 /// The price of this logarithm; one beyond the largest double, which only a bound can be, is said to be that double.
-fn price(log: f64) -> f64 {
+pub(super) fn price(log: f64) -> f64 {
     log.exp().min(f64::MAX)
 }
 

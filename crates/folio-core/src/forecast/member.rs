@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ensemble;
 use super::request::Request;
 use crate::model::{Failure, Model, Path};
 use crate::task::{Cancel, Outcome, Seed, Task};
@@ -96,6 +97,11 @@ impl MemberFit {
     /// The mean of the weights over the steps.
     pub fn weight(&self) -> f64 {
         self.weights.iter().sum::<f64>() / self.weights.len() as f64
+    }
+
+    /// The forecast price at each step.
+    pub fn prices(&self) -> Vec<f64> {
+        self.path.mean.iter().map(|&log| ensemble::price(log)).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::black_litterman::{self, Omega, ViewReport};
 use super::constraint::Constraints;
 use super::covariance::{Covariance, CovarianceMethod};
-use super::frontier::{self, FrontierPoint, Performance};
+use super::frontier::{self, FrontierPoint, Performance, RiskMap};
 use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
 use super::optimize::{self, Market, Objective};
 use super::universe;
@@ -298,6 +298,16 @@ pub fn efficient_frontier(
 ) -> Result<Vec<FrontierPoint>> {
     request.with_market(returns, cancel, |market| {
         frontier::efficient_frontier(market, &request.constraints, points, cancel)
+    })
+}
+
+/// [`efficient_frontier`] among the tickers that it is made of, with the portfolio of the largest Sharpe ratio.
+///
+/// # Errors
+/// As [`efficient_frontier`].
+pub fn risk_map(request: &Request, returns: &ReturnPanel, points: usize, cancel: &Cancel) -> Result<RiskMap> {
+    request.with_market(returns, cancel, |market| {
+        frontier::risk_map(market, &request.constraints, points, cancel)
     })
 }
 

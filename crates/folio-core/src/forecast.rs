@@ -2,15 +2,23 @@
 //! and combined into one path with a calibrated interval.
 
 mod ensemble;
+mod evaluate;
 mod interval;
 mod member;
 mod memory;
+mod metrics;
+mod plan;
 mod request;
 mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
+pub use evaluate::{
+    DEFAULT_ORIGINS, ENSEMBLE, Evaluated, Evaluation, FitWindow, Missing, NAIVE, Record, Schedule, Summary,
+    evaluate,
+};
 pub use member::{Member, MemberFit};
 pub use memory::Batches;
+pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
 pub use view::view;

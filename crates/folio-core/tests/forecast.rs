@@ -60,7 +60,7 @@ fn bits(report: &Report) -> String {
         .iter()
         .map(|member| match &member.outcome {
             Ok(fit) => {
-                let numbers = fit.weights.iter().chain(&fit.path.mean).chain(&fit.path.sd);
+                let numbers = fit.weights.iter().chain(&fit.path().mean).chain(&fit.path().sd);
                 let numbers: Vec<u64> = numbers.map(|value| value.to_bits()).collect();
                 format!("{} {numbers:?} {:?} {:?}", member.model, fit.validation_rmse, fit.relative_mae)
             }
@@ -87,7 +87,7 @@ fn assert_sound(ensemble: &Ensemble, horizon: usize, name: &str) {
     }
     for fit in fits {
         let quality = fit.validation_rmse.into_iter().chain(fit.relative_mae);
-        assert!(quality.chain(fit.path.mean.iter().copied()).all(f64::is_finite), "{name}");
+        assert!(quality.chain(fit.path().mean.iter().copied()).all(f64::is_finite), "{name}");
     }
 }
 
@@ -122,7 +122,7 @@ fn the_forecast_is_the_weighted_mean_of_its_members() {
     let ensemble = one(&real(1, 500)[0].1, &request(&QUICK, 21)).unwrap();
     for (index, step) in ensemble.steps.iter().enumerate() {
         let fits = ensemble.members.iter().map(|member| member.outcome.as_ref().unwrap());
-        let mean: f64 = fits.map(|fit| fit.weights[index] * fit.path.mean[index]).sum();
+        let mean: f64 = fits.map(|fit| fit.weights[index] * fit.path().mean[index]).sum();
         assert!((step.forecast.ln() - mean).abs() < 1e-12, "{index}");
     }
 }

@@ -13,7 +13,6 @@ use super::member::{Member, MemberFit, Split};
 use super::metrics::{EVALUATED_LEVELS, Scored, Scores};
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
-use crate::model::MAX_HORIZON;
 use crate::panel::{PricePanel, Series};
 use crate::task::{self, Cancel, Executor, Outcome};
 use crate::{Error, Result};
@@ -21,8 +20,9 @@ use crate::{Error, Result};
 /// The default number of origins: at the default stride, 20 months.
 pub const DEFAULT_ORIGINS: i64 = 20;
 
-/// The most origins: every day of 30 years fits.
+/// The most origins, and the most days between them: 30 years of days fit.
 const MAX_ORIGINS: i64 = 10_000;
+const MAX_DAYS: i64 = 10_000;
 
 /// The name of the ensemble in results, beside those of the models.
 pub const ENSEMBLE: &str = "ensemble";
@@ -93,11 +93,10 @@ impl Evaluation {
     /// [`Error::InvalidArgument`].
     pub fn new(request: Request, schedule: &Schedule) -> Result<Evaluation> {
         let horizon = request.horizon.steps();
-        let max_days = MAX_HORIZON as i64;
         Ok(Evaluation {
             origins: within("origins", schedule.origins, 1..MAX_ORIGINS + 1)?,
-            stride: within("stride", schedule.stride.unwrap_or(horizon as i64), 1..max_days + 1)?,
-            gap: within("gap", schedule.gap, 0..max_days + 1)?,
+            stride: within("stride", schedule.stride.unwrap_or(horizon as i64), 1..MAX_DAYS + 1)?,
+            gap: within("gap", schedule.gap, 0..MAX_DAYS + 1)?,
             refit_every: within("refit_every", schedule.refit_every, 1..MAX_ORIGINS + 1)?,
             window: schedule.window,
             history: schedule.history,

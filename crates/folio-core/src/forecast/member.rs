@@ -48,7 +48,7 @@ impl Split {
 
     /// The shortest history that can be validated on.
     pub fn shortest_history() -> usize {
-        Split::history_for(MIN_TRAINING_DAYS).max(MIN_TRAINING_DAYS + MIN_ORIGINS)
+        (MIN_TRAINING_DAYS..).find(|&n| Split::of(n).is_some()).unwrap_or(usize::MAX)
     }
 
     fn training_days(n: usize) -> usize {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_split_trains_before_it_validates() {
-        assert_eq!(Split::of(66), None);
+        assert_eq!((Split::of(66), Split::shortest_history()), (None, 67));
         for n in [67, 100, 1000, 8000] {
             let split = Split::of(n).unwrap();
             assert!(split.training >= MIN_TRAINING_DAYS && split.training <= split.origins[0]);

@@ -9,6 +9,7 @@ mod memory;
 mod metrics;
 mod plan;
 mod request;
+mod values;
 mod view;
 mod weight;
 
@@ -21,4 +22,5 @@ pub use member::{Member, MemberFit};
 pub use memory::Batches;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
+pub use values::{DEFAULT_SEED, ValueOptions};
 pub use view::view;

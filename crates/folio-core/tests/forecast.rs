@@ -187,6 +187,30 @@ fn any_number_of_threads_and_of_calls_gives_the_same_bits() {
     }
 }
 
+/// Intervals of several levels lie in one another, on real prices, short ones and odd ones.
+#[test]
+fn a_higher_level_is_nowhere_narrower() {
+    let levels = Level::several(&[0.95, 0.01, 0.5, 0.8, 0.99, 0.9, 0.8]).unwrap();
+    assert_eq!(
+        levels.iter().map(|level| level.share()).collect::<Vec<_>>(),
+        [0.01, 0.5, 0.8, 0.9, 0.95, 0.99]
+    );
+    assert!(Level::several(&[]).is_err() && Level::several(&[0.5, 1.0]).is_err());
+    let mut cases = odd_series();
+    cases.push(("real", real(1, 1000).remove(0).1));
+    for count in [2, 5, 40, 70, 100] {
+        cases.push(("short", real(1, count).remove(0).1));
+    }
+    for (name, prices) in cases {
+        let ensemble = one(&prices, &request(&["naive", "drift"], 63)).unwrap();
+        let steps: Vec<_> = levels.iter().map(|&level| ensemble.steps_at(level)).collect();
+        for (narrow, wide) in steps.windows(2).flat_map(|pair| pair[0].iter().zip(&pair[1])) {
+            assert!(wide.lower <= narrow.lower && narrow.upper <= wide.upper, "{name}: {narrow:?} {wide:?}");
+            assert_eq!(wide.forecast, narrow.forecast);
+        }
+    }
+}
+
 #[test]
 fn another_seed_changes_the_models_that_draw() {
     // A wave in noise: on a stock's prices the network may well say no more than the mean, whatever its seed.

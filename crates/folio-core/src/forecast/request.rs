@@ -63,6 +63,24 @@ impl Level {
         })
     }
 
+    /// Several levels, rising, each once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an empty list or a level that is none.
+    pub fn several(levels: &[f64]) -> Result<Vec<Level>> {
+        if levels.is_empty() {
+            return Err(Error::InvalidArgument {
+                argument: "levels",
+                value: "{}".to_owned(),
+                expected: "at least one share from 0.01 to 0.99".to_owned(),
+            });
+        }
+        let mut levels = levels.iter().map(|&level| Level::new(level)).collect::<Result<Vec<Level>>>()?;
+        levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+        levels.dedup();
+        Ok(levels)
+    }
+
     /// The share.
     pub fn share(self) -> f64 {
         self.0

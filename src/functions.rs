@@ -1,6 +1,8 @@
 //! What SQL sees, one file per family: arguments to a request, the work, rows.
 
 mod arguments;
+mod evaluate;
 mod forecast;
 mod portfolio;
 mod status;
+mod values;

@@ -21,6 +21,6 @@ pub use evaluate::{
 pub use member::{Member, MemberFit};
 pub use memory::Batches;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
-pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
+pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request};
 pub use values::{DEFAULT_SEED, ValueOptions};
 pub use view::view;

@@ -12,6 +12,9 @@ pub const DEFAULT_HORIZON: usize = 21;
 /// The default level of intervals.
 pub const DEFAULT_LEVEL: f64 = 0.8;
 
+/// The default levels where several are asked for: the middle half, the default, and nearly all.
+pub const DEFAULT_LEVELS: [f64; 3] = [0.5, DEFAULT_LEVEL, 0.95];
+
 /// How many steps ahead: 1 to [`MAX_HORIZON`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizon(usize);

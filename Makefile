@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster soak bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,13 @@ test-cluster: setup ## the client tests only: cancel, threads, concurrency
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
+
+EVERY ?= 1
+evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, at every EVERY-th month (1); 15 minutes of CPU time
+	@scripts/evaluate.sh $(EVERY)
+
+peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 17th month
+	@scripts/evaluate.sh peers
 
 bench: setup ## the engine's benchmarks
 	@cargo bench -p folio-core

@@ -13,11 +13,47 @@ A ticker that cannot be forecast is one row whose status says why. The arguments
 COMMENT ON FUNCTION @extschema@.forecast_members(text[], integer, text[], timestamptz, integer, regclass) IS
 'Why a forecast is what it is: a row per ticker and model with its mean weight over the steps, its errors out of sample
 (validation_rmse: of the log price over all steps; relative_mae: mean absolute error relative to the last price as forecast), the CPU time
-of both fits and all forecasts in ms, the reason of a failure in status, and the fit itself in detail.';
+of both fits and all forecasts in ms, the reason of a failure in status, and in detail the fit itself: for xgboost and ridge the features that matter,
+for ets and theta the components (level: a price; trend and drift: of the log price a day).';
 
 COMMENT ON FUNCTION @extschema@.forecast_views(text[], integer, text[], timestamptz, integer, regclass) IS
 'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
 at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble.';
+
+COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], integer, text[], timestamptz, integer, regclass) IS
+'Forecasts with intervals of several levels: a row per ticker, step and level, the intervals within one another.
+levels: shares of outcomes that the intervals hold, each 0.01 to 0.99, default {0.5,0.8,0.95}. The other arguments are those of forecast_ensemble.';
+
+COMMENT ON FUNCTION @extschema@.forecast_evaluate(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+'How good forecasts would have been from past days (origins), each without a price after it: a row per ticker, model and step; model is ensemble, a member or naive.
+All errors are of the log price. n: forecasts. mae, rmse; mase: relative to the mean daily change; relative_mae: relative to the last price; direction: share of right signs;
+coverage_, mean_width_, interval_score_80 and _95: of the calibrated intervals, a member''s being those of it alone. status: ok, or what could not be evaluated and why.
+origins: how many, default 20, the last ones that have an outcome for every step. stride: trading days between them, default horizon. gap: newest prices before an origin
+that fits and weights do not see, default 0. fit_window: rolling (default), each fit sees history prices, or expanding, the first fit does and later ones all since.
+refit_every: models are fitted and weighed at every so many origins, default 1, as forecast_ensemble would have; more is faster. Others: as in forecast_ensemble.';
+
+COMMENT ON FUNCTION @extschema@.forecast_evaluate_summary(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+'forecast_evaluate over all tickers: a row per model and step. tickers: how many have forecasts. dm_statistic: Diebold and Mariano''s of the absolute errors against
+the last price''s, clustered by date (under zero: better than the last price), with its two-sided p_value. The other columns and the arguments are those of forecast_evaluate.';
+
+COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
+COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
+COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';
+COMMENT ON COLUMN @extschema@.forecast_result.upper IS 'The upper bounds of the intervals';
+COMMENT ON COLUMN @extschema@.forecast_result.status IS 'ok, or what is missing, as in forecast_ensemble';
+
+COMMENT ON FUNCTION @extschema@.forecast_values(float8[], integer, jsonb) IS
+'Forecasts prices given as an array, oldest first. Depends on its arguments alone, so it may be indexed and run anywhere.
+options: {"models": ["naive", "theta"], "level": 0.8, "history": 1000, "seed": 42, "ticker": "AAPL"}, all optional; history: default all prices; ticker: a name from which
+random numbers are drawn: with the same one, and the same prices, models, seed and level, the numbers are those of forecast_ensemble. Errors: 22023, PF004, PF005.';
+
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer) IS
+'Forecasts the prices of a group, in the order of ts whatever the order of its rows; NULL for no rows. Times in its errors are UTC. horizon: that of the first row. The same as forecast_values.';
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer, jsonb) IS
+'The same with the options of forecast_values, those of the first row.';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer) IS 'Takes a row into forecast_agg';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer, jsonb) IS 'Takes a row into forecast_agg with options';
+COMMENT ON FUNCTION @extschema@.forecast_agg_result(internal) IS 'What forecast_agg gives in the end';
 
 COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.

@@ -3,7 +3,9 @@
 mod arguments;
 mod chart;
 mod desk;
+mod evaluate;
 mod forecast;
 mod market;
 mod portfolio;
 mod status;
+mod values;

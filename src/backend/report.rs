@@ -166,7 +166,7 @@ fn state_of(error: &Error) -> SqlState {
         | Error::UnknownName { .. }
         | Error::InvalidView { .. }
         | Error::UnknownTicker { .. } => SqlState::INVALID_PARAMETER_VALUE,
-        Error::BadPrices { .. } => SqlState::BAD_PRICES,
+        Error::BadPrices { .. } | Error::BadValue { .. } => SqlState::BAD_PRICES,
         Error::TooShort { .. } | Error::NoModel { .. } => SqlState::HISTORY_TOO_SHORT,
         Error::Infeasible { .. } => SqlState::INFEASIBLE,
         Error::NotPositiveSemidefinite { .. } => SqlState::NOT_POSITIVE_SEMIDEFINITE,
@@ -201,6 +201,10 @@ fn detail_and_hint(error: &Error) -> (String, String) {
             "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, \
              one a time."
                 .to_owned(),
+        ),
+        Error::BadValue { position, value } => (
+            format!("Element {position} of the array is {value}."),
+            "Leave it out; prices must be finite and over zero.".to_owned(),
         ),
         Error::TooShort { need, found } => (
             format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),

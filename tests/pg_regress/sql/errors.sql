@@ -58,6 +58,30 @@ SELECT ticker, step, ts, forecast IS NOT NULL AS has_forecast, status
 FROM forecast_ensemble('{A,ONE,BAD,NONE}'::text[], horizon => 1, models => '{naive}');
 SELECT ticker, model, status FROM forecast_members('{A,ONE,NONE}'::text[], horizon => 1, models => '{naive}');
 
+-- Evaluation, several levels, and forecasts of bare numbers.
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(origins => 0)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(stride => 0)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(gap => -1)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(fit_window => 'sliding')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate_summary(refit_every => 0)$$);
+SELECT ticker, model, step, n, status FROM forecast_evaluate('{A,ONE,BAD,NONE}'::text[], horizon => 1, origins => 2, models => '{drift,ridge}');
+SELECT model, step, tickers, n, status FROM forecast_evaluate_summary('{A,ONE,NONE}'::text[], horizon => 1, origins => 2, models => '{drift,ridge}');
+SELECT model, step, tickers, n, status FROM forecast_evaluate_summary('{ONE}'::text[], horizon => 1, models => '{drift}');
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{0.8,80}')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{}')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{0.8,NULL}')$$);
+SELECT ticker, step, level, status FROM forecast_intervals('{ONE}', levels => '{0.8}');
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,0}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,NULL}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{{1,2},{3,4}}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1}')$$);
+SELECT * FROM error_of($$SELECT forecast_values(NULL)$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 0)$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 5, '{"levels": 0.9}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 5, '{"models": "naive"}')$$);
+SELECT * FROM error_of($$SELECT forecast_agg(ts, close, 5) FROM prices WHERE ticker = 'BAD'$$);
+SELECT * FROM error_of($$SELECT forecast_agg(ts, close, 5, '{"model": "naive"}') FROM prices WHERE ticker = 'A'$$);
+
 -- Portfolios.
 DELETE FROM prices WHERE ticker IN ('ONE', 'BAD');
 SELECT * FROM error_of($$SELECT * FROM black_litterman(views => '["D = 10%"]')$$);

@@ -7,6 +7,7 @@ SELECT ticker, date '2024-01-01' + day AS ts,
        CASE ticker WHEN 'LINE' THEN 100 * exp(0.001 * day) WHEN 'SLOW' THEN 100 + 10 * sin(day / 10.0) ELSE 100 + 5 * sin(day) END AS close
 FROM unnest(ARRAY['LINE', 'SLOW', 'FAST']) AS ticker, generate_series(0, 499) AS day;
 SET folio.prices = 'waves';
+CREATE VIEW early AS SELECT * FROM waves WHERE ts <= '2025-01-01';
 
 -- The line grows by a tenth of a percent a day.
 SELECT ticker, step, ts, round(forecast::numeric, 4) AS forecast, status
@@ -28,6 +29,33 @@ SELECT round(sum(weight)::numeric, 12) AS weights, count(*) AS members FROM fore
 SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((exp(0.252) - 1)::numeric, 6) AS expected,
        (v -> 0 ->> 'variance')::float8 > 0 AS has_variance
 FROM forecast_views('{LINE,NONE}', horizon => 10, models => '{drift}') AS v;
+
+-- On the line the last price errs by a tenth of a percent a day, and the drift by nothing.
+SELECT model, step, n, round(mae::numeric, 9) AS mae, round(rmse::numeric, 9) AS rmse, round(mase::numeric, 6) AS mase, round(relative_mae::numeric, 6) AS relative_mae,
+       direction, coverage_80, coverage_95, mean_width_95 > mean_width_80 AS wider, interval_score_80 = mean_width_80 AS no_miss, status
+FROM forecast_evaluate('{LINE}', horizon => 2, origins => 5, models => '{drift}');
+-- Where a wave turns, a model that sees it beats the last price, and the statistic says so. One fit serves five origins.
+SELECT model, step, tickers, n, relative_mae < 0.7 AS better, dm_statistic < -3 AS significant, p_value < 0.01 AS unlikely, direction > 0.7 AS knows_the_way, status
+FROM forecast_evaluate_summary('{FAST}', horizon => 2, origins => 20, refit_every => 5, models => '{arima}');
+-- As of an earlier day the later prices do not exist.
+SELECT bool_and(a = b) AS same FROM (SELECT array_agg(e ORDER BY model, step) AS a FROM forecast_evaluate('{FAST}', horizon => 2, origins => 3, models => '{theta}', as_of => '2025-01-01') AS e) AS _,
+LATERAL (SELECT array_agg(e ORDER BY model, step) AS b FROM forecast_evaluate('{FAST}', horizon => 2, origins => 3, models => '{theta}', prices => 'early') AS e) AS __;
+-- Several levels: within one another, and each the one that forecast_ensemble gives.
+SELECT step, level, lower < forecast AND forecast < upper AS has_interval, upper > lag(upper, 1, 0) OVER (PARTITION BY step ORDER BY level) AS wider
+FROM forecast_intervals('{FAST}', levels => '{0.95,0.5,0.8,0.5}', horizon => 2, models => '{naive,theta}');
+SELECT count(*) AS same FROM forecast_intervals('{FAST}', horizon => 3, models => '{naive}') AS i
+JOIN forecast_ensemble('FAST', horizon => 3, models => '{naive}') AS e ON (e.step, e.lower, e.upper, e.ts, i.level) = (i.step, i.lower, i.upper, i.ts, 0.8);
+-- Bare numbers, as an array and as rows in any order, have the forecast of the table.
+SELECT bool_and(v.forecast = f AND v.lower = l AND v.upper = u AND v = a) AS same, v.status FROM
+(SELECT array_agg(forecast ORDER BY step) AS f, array_agg(lower ORDER BY step) AS l, array_agg(upper ORDER BY step) AS u FROM forecast_ensemble('FAST', horizon => 5)) AS e,
+(SELECT (forecast_values(array_agg(close ORDER BY ts), 5, '{"ticker": "FAST"}')).*, forecast_agg(ts, close, 5, '{"ticker": "FAST"}' ORDER BY close) AS a FROM waves WHERE ticker = 'FAST') AS v (forecast, lower, upper, status, a),
+LATERAL (SELECT ROW(v.forecast, v.lower, v.upper, v.status)::forecast_result AS v) AS _ GROUP BY v.status;
+SELECT ticker, array_length((r).forecast, 1) AS steps, (r).status FROM (SELECT ticker, forecast_agg(ts, close, 3, '{"models": ["drift"]}') AS r FROM waves GROUP BY ticker) AS _ ORDER BY ticker;
+SELECT forecast_agg(ts, close, 3) IS NULL AS nothing_of_no_rows FROM waves WHERE false;
+SELECT proname, provolatile, proparallel FROM pg_proc WHERE proname IN ('forecast_values', 'forecast_agg') AND pronamespace = 'folio'::regnamespace;
+-- What the features and the components are.
+SELECT model, detail ?& ARRAY['level', 'alpha', 'sigma'] AS has_components FROM forecast_members('{SLOW}', models => '{theta,ets}', horizon => 2);
+SELECT detail -> 'steps' -> 0 -> CASE model WHEN 'ridge' THEN 'coefficients' ELSE 'gain' END -> 0 ? 'feature' AS names_features FROM forecast_members('{FAST}', models => '{xgboost,ridge}', horizon => 2);
 
 -- Equal market weights, no views: the market's own portfolio comes back from its own returns.
 SELECT ticker, round(market_weight::numeric, 6) AS market_weight, view_return, round(weight::numeric, 6) AS weight, round(active_weight::numeric, 6) AS active_weight

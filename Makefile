@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test test-engine test-pg test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,18 @@ demo: setup ## forecasts and a portfolio from real prices, in a throw-away clust
 
 demo-stop: ## end the demo's cluster
 	@scripts/demo.sh stop
+
+bi: ## a Superset dashboard over the demo's cluster (make demo first); BI_PORT=8088
+	@scripts/bi.sh
+
+bi-stop: ## end Superset
+	@scripts/bi.sh stop
+
+test-bi: ## every chart of the dashboard in Chromium, at a desktop's and a phone's width (make demo first)
+	@scripts/bi.sh test
+
+test-dbt: setup ## the dbt project of examples/dbt in a throw-away cluster
+	@scripts/test-dbt.sh
 
 test: setup ## everything: format, lint, engine, #[pg_test], pg_regress, clients of a real cluster
 	@scripts/test.sh

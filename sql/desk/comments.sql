@@ -173,6 +173,8 @@ COMMENT ON COLUMN @extschema@.forecast_accuracy.error IS 'forecast less actual';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.relative_error IS 'error as a share of actual';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.inside IS 'Whether the interval held the price';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.naive_error IS 'Error of the last price as forecast: what the forecast has to beat';
+COMMENT ON COLUMN @extschema@.forecast_accuracy.absolute_percentage_error IS 'Size of the error as a share of what came: its mean is the MAPE';
+COMMENT ON COLUMN @extschema@.forecast_accuracy.naive_absolute_percentage_error IS 'The same for the last price as forecast';
 
 COMMENT ON VIEW @extschema@.portfolio_value IS 'What a portfolio was worth on each day: 1 at its first rebalance, weights held from one rebalance to the next, before costs. Read from the price relations now, as the user who asks.';
 COMMENT ON COLUMN @extschema@.portfolio_value.portfolio IS 'The portfolio''s name';

@@ -63,7 +63,9 @@ CREATE VIEW @extschema@.forecast_accuracy AS
 SELECT DISTINCT ON (f.ticker, run.as_of, f.step)
        f.ticker, run.as_of, f.step, f.ts, f.forecast, f.lower, f.upper, f.level, outcome.actual,
        f.forecast - outcome.actual AS error, (f.forecast - outcome.actual) / outcome.actual AS relative_error,
-       outcome.actual BETWEEN f.lower AND f.upper AS inside, f.last_close - outcome.actual AS naive_error
+       outcome.actual BETWEEN f.lower AND f.upper AS inside, f.last_close - outcome.actual AS naive_error,
+       abs(f.forecast - outcome.actual) / outcome.actual AS absolute_percentage_error,
+       abs(f.last_close - outcome.actual) / outcome.actual AS naive_absolute_percentage_error
 FROM @extschema@.forecast_outcomes() AS outcome
 JOIN @extschema@.forecast AS f USING (run_id, ticker, step)
 JOIN @extschema@.run USING (run_id)

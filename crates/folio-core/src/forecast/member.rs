@@ -111,7 +111,7 @@ impl MemberFit {
 
     /// The forecast price at each step.
     pub fn prices(&self) -> Vec<f64> {
-        self.path.mean.iter().map(|&log| ensemble::price(log)).collect()
+        self.path().mean.iter().map(|&log| ensemble::price(log)).collect()
     }
 }
 

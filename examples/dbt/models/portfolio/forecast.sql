@@ -1,0 +1,4 @@
+select ticker, step, ts, forecast, lower, upper, status
+from folio.forecast_ensemble(
+    tickers => null,
+    {{ forecast_arguments() }})

@@ -70,7 +70,7 @@ struct Basis {
 impl Ensemble {
     /// The prices that it was forecast from.
     pub fn history(&self) -> &Series {
-        &self.basis.serving.plan.series
+        &self.basis.serving.series
     }
 
     /// The steps with the interval of another level; the models do not run again.

@@ -396,6 +396,26 @@ fn the_layers_of_a_stack_add_up_and_the_small_ones_are_one() {
 }
 
 #[test]
+fn the_marked_portfolios_are_named_among_any_number_of_tickers() {
+    for count in [1, 5, 20, 60, 200] {
+        for width in [800, 1600] {
+            let svg = samples::frontier(count).svg(options(width, "light")).unwrap();
+            assert_texts_are_apart(&svg, &format!("{count} tickers at {width}"));
+            let document = Document::parse(&svg).unwrap();
+            let bold =
+                elements(&document, "text").filter(|text| text.attribute("font-weight") == Some("bold"));
+            let bold: Vec<&str> = bold.filter_map(|text| text.text()).map(str::trim).collect();
+            assert_eq!(bold, ["Efficient frontier", "Least volatility", "Largest Sharpe"]);
+        }
+    }
+    // Few tickers are all named, on a phone too.
+    let svg = samples::frontier(12).svg(options(400, "light")).unwrap();
+    for asset in samples::frontier(12).assets {
+        assert!(svg.lines().any(|line| line == asset.name), "{}", asset.name);
+    }
+}
+
+#[test]
 fn each_outcome_outside_of_its_interval_is_marked() {
     let chart = samples::accuracy("AAPL", 8, 21);
     let outside =

@@ -40,7 +40,8 @@ fn text(session: &mut Client, query: &str) -> String {
 fn runs(session: &mut Client) -> String {
     text(
         session,
-        "SELECT string_agg(concat_ws(' ', status, forecasts, sqlstate), ', ' ORDER BY run_id) FROM run_history",
+        "SELECT string_agg(concat_ws(' ', status, forecasts, sqlstate), ', ' ORDER BY run_id)
+         FROM run_history",
     )
 }
 
@@ -55,7 +56,10 @@ fn contents(session: &mut Client) -> Vec<String> {
         .map(|table| {
             text(
                 session,
-                &format!("SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text))) FROM folio.{table} AS t"),
+                &format!(
+                    "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
+                     FROM folio.{table} AS t"
+                ),
             )
         })
         .collect()
@@ -256,7 +260,8 @@ fn failures_are_rows_and_the_last_good_weights_stay() {
     );
     let told = text(
         &mut session,
-        "SELECT message || '|' || detail || '|' || hint FROM run_history WHERE sqlstate = 'PF001' AND as_of IS NOT NULL",
+        "SELECT concat_ws('|', message, detail, hint) FROM run_history
+         WHERE sqlstate = 'PF001' AND as_of IS NOT NULL",
     );
     assert_eq!(
         told,
@@ -317,7 +322,8 @@ fn a_cancelled_run_is_a_failed_one_and_frees_the_portfolio() {
     }
     run(&mut session, "CALL rebalance('large', force => true)");
     assert_eq!(text(&mut session, "SELECT count(*)::text FROM run_history WHERE status = 'running'"), "0");
-    let halves = "SELECT count(*)::text FROM folio.run WHERE status = 'succeeded' AND 2 <> (SELECT count(*) FROM folio.weight AS w WHERE w.run_id = run.run_id)";
+    let halves = "SELECT count(*)::text FROM folio.run
+        WHERE status = 'succeeded' AND 2 <> (SELECT count(*) FROM folio.weight AS w WHERE w.run_id = run.run_id)";
     assert_eq!(text(&mut session, halves), "0");
 }
 
@@ -489,6 +495,50 @@ fn trades_are_against_the_weights_before_and_limited_by_them() {
         WHERE t.as_of = '2022-11-01' AND h.as_of = '2022-10-03' AND t.previous_weight = h.weight
           AND t.change = t.weight - t.previous_weight";
     assert_eq!(text(&mut session, previous), "3");
+}
+
+#[test]
+fn a_block_runs_every_portfolio() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    // The names are long enough to be stored out of line: whoever reads them needs a snapshot.
+    run(
+        &mut session,
+        "INSERT INTO folio.portfolio (name, tickers, models, prices)
+         SELECT string_agg(md5(n || tickers), ''), string_to_array(tickers, ' '), '{naive,theta}', 'public.prices'
+         FROM generate_series(1, 80) AS n, unnest(ARRAY['GE KO', 'GE XOM']) AS tickers GROUP BY tickers",
+    );
+    run(
+        &mut session,
+        "DO $$ DECLARE p record; BEGIN
+             FOR p IN SELECT name FROM folio.portfolio ORDER BY portfolio_id LOOP CALL folio.rebalance(p.name); END LOOP;
+         END $$",
+    );
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed, succeeded computed");
+}
+
+#[test]
+fn a_dropped_portfolio_takes_its_forecasts_from_those_who_shared_them() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, &SMALL.replace("'small'", "'twin'"));
+    run(&mut session, "CALL rebalance('small')");
+    run(&mut session, "CALL rebalance('twin')");
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded reused");
+    let good =
+        "SELECT string_agg(weight::text, ' ' ORDER BY ticker) FROM current_weight WHERE portfolio = 'twin'";
+    let before = text(&mut session, good);
+    run(&mut session, "SELECT drop_portfolio('small')");
+    assert_eq!((runs(&mut session), text(&mut session, good)), ("succeeded".to_owned(), before.clone()));
+    run(&mut session, "CALL rebalance('twin', force => true)");
+    assert_eq!(
+        (runs(&mut session), text(&mut session, good)),
+        ("succeeded, succeeded computed".to_owned(), before)
+    );
 }
 
 #[test]

@@ -126,7 +126,8 @@ impl FrontierChart {
         Self::names(plot, &assets.collect::<Vec<_>>(), (small, false), &mut taken)
     }
 
-    /// Writes names beside points of this radius where there is room, which they take.
+    /// Writes names beside points of this radius where there is room, which they take. Bold ones stand for the legend's
+    /// marks: either all of them are written or, since one alone would look like the only one, none.
     fn names(
         plot: &Plot<'_>,
         names: &[(String, &RiskReturn)],
@@ -139,9 +140,13 @@ impl FrontierChart {
             Wanted { point: plot.position(point.at()), size: (width, font * 1.1), clearance: radius + 3.0 }
         };
         let wanted: Vec<Wanted> = names.iter().map(wanted).collect();
+        let placed = label::place(&wanted, &plot.frame, taken);
+        if bold && placed.iter().any(Option::is_none) {
+            return Ok(());
+        }
         let role = if bold { Role::Ink } else { Role::Muted };
         let writing = Writing { role, bold, ..Writing::centred(font) };
-        for ((name, _), placed) in names.iter().zip(label::place(&wanted, &plot.frame, taken)) {
+        for ((name, _), placed) in names.iter().zip(placed) {
             let Some(placed) = placed else { continue };
             if let Some(leader) = placed.leader {
                 plot.pen.line(&leader, Role::Rule, 0.8)?;

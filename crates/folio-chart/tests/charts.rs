@@ -318,6 +318,18 @@ fn numbers_that_have_no_place_are_refused_wherever_they_stand() {
     }
 }
 
+#[test]
+fn times_at_the_ends_of_the_calendar_are_drawn() {
+    const DAY: i64 = 86_400_000_000;
+    // The first and nearly the last time of Postgres, and the last one there can be.
+    for last in [-210_866_803_200_000_000 + DAY, 9_223_371_331_200_000_000 - DAY, i64::MAX] {
+        let mut chart = samples::forecast("A", 2, 1, 0);
+        let times = chart.history.iter_mut().chain(&mut chart.path).map(|(time, _)| time);
+        times.zip([2, 1, 0]).for_each(|(time, before)| *time = Time(last - before));
+        assert_texts_are_apart(&chart.svg(plain()).unwrap(), &last.to_string());
+    }
+}
+
 /// What the vertical axis says of a height: read from two of its labels, as a person would.
 fn value_at(document: &Document<'_>, y: f64) -> f64 {
     let ticks: Vec<(f64, f64)> = elements(document, "text")

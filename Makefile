@@ -56,7 +56,7 @@ EVERY ?= 1
 evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, at every EVERY-th month (1); 15 minutes of CPU time
 	@scripts/evaluate.sh $(EVERY)
 
-peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 17th month
+peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 24th month
 	@scripts/evaluate.sh peers
 
 bench: setup ## the engine's benchmarks

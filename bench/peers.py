@@ -1,9 +1,9 @@
 """The ensemble beside the best-known Python packages: same prices, same origins, one run.
 
-    python bench/peers.py sp500_dataset.csv forecasts.csv 17 > peers.md
+    python bench/peers.py sp500_dataset.csv forecasts.csv 24 > peers.md
 
 Needs statsforecast 2.1.1, mlforecast 1.1.0, xgboost, pandas and numpy. forecasts.csv is what the evaluation wrote
-(`cargo run --release -p folio-core --example evaluate -- sp500_dataset.csv 1 forecasts.csv`); every 17th of its origins is
+(`cargo run --release -p folio-core --example evaluate -- sp500_dataset.csv 1 forecasts.csv`); every 24th of its origins is
 taken, so that the packages end in minutes. Each forecast is made of the log prices of the 1,000 days before it.
 
 statsforecast's AutoARIMA, AutoETS and Theta have their own intervals. XGBoost by mlforecast learns from the daily returns

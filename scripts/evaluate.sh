@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the forecasts are worth, on 20 US stocks from 1990 to 2022: the tables of docs/evaluation.md.
 #   scripts/evaluate.sh [EVERY]     the ensemble and its members at every EVERY-th origin (1: all)
-#   scripts/evaluate.sh peers       the ensemble beside Python packages, at every 17th origin; needs the first one run
+#   scripts/evaluate.sh peers       the ensemble beside Python packages, at every 24th origin; needs the first one run
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -48,8 +48,8 @@ peers() {
   [ -f "$FORECASTS" ] || die "the ensemble's forecasts are missing" "run 'make evaluate' first"
   say "Installing the packages to compare with"
   pip_of_its_own install "${PEERS[@]}"
-  say "Forecasting with them (5 minutes of CPU time)"
-  "$FOLDER/python/bin/python" bench/peers.py "$PRICES" "$FORECASTS" 17
+  say "Forecasting with them (3 minutes of CPU time)"
+  "$FOLDER/python/bin/python" bench/peers.py "$PRICES" "$FORECASTS" 24
 }
 
 case ${1:-1} in

@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads = std::thread::available_parallelism()?.get();
     let executor = pool::Threads::start(threads);
     let mut table = Table { stride: evaluation.stride(), slices: BTreeMap::new() };
-    let panel = prices.panel(evaluation.prices());
+    let panel = prices.panel();
     let batches = Batches::of_evaluation(&panel, prices.tickers.len(), &evaluation, threads, MEMORY)?;
     for batch in panel.into_batches(batches.tickers) {
         for evaluated in evaluate(batch, &evaluation, &executor, &Cancel::default())? {
@@ -69,7 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every origin of `days` prices with a full history before it, `every` months apart, from the first such day on.
+/// Every origin of `days` prices with a full history before it, `every` months apart, counted back from
+/// the last day that has an outcome for every step, as `folio.forecast_evaluate` does.
 fn evaluation(days: usize, every: usize) -> Result<Evaluation, Box<dyn Error>> {
     let request = Request {
         horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
@@ -112,11 +113,11 @@ impl Prices {
         Ok(Prices { dates, tickers, columns })
     }
 
-    /// The first `days` prices. Their days are but numbered: only their order matters.
-    fn panel(&self, days: usize) -> PricePanel {
+    /// All prices. Their days are but numbered: only their order matters.
+    fn panel(&self) -> PricePanel {
         let column = |(ticker, prices): (&String, &Vec<f64>)| {
             let row = |(day, &close): (i64, &f64)| PriceRow { ts: Timestamp(day * DAY), close };
-            let rows = (0..).zip(&prices[..days]).map(row).collect();
+            let rows = (0..).zip(prices).map(row).collect();
             (ticker.clone(), Series::new(ticker.clone(), rows, usize::MAX))
         };
         PricePanel::new(self.tickers.iter().zip(&self.columns).map(column).collect())

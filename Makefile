@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-regress test-cluster soak bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ test-dbt: setup ## the dbt project of examples/dbt in a throw-away cluster
 test: setup ## everything: format, lint, engine, #[pg_test], pg_regress, clients of a real cluster
 	@scripts/test.sh
 
-test-engine: setup ## the engine's tests only, without Postgres
+test-engine: setup ## the tests of the engine and the charts only, without Postgres
 	@scripts/test.sh engine
 
 test-pg: setup ## the #[pg_test]s only, inside a backend
@@ -52,6 +52,13 @@ MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
 
+EVERY ?= 1
+evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, at every EVERY-th month (1); 15 minutes of CPU time
+	@scripts/evaluate.sh $(EVERY)
+
+peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 24th month
+	@scripts/evaluate.sh peers
+
 bench: setup ## the engine's benchmarks
 	@cargo bench -p folio-core
 
@@ -61,8 +68,8 @@ fmt: ## format every Rust file
 lint: setup ## clippy and shellcheck, warnings denied
 	@scripts/test.sh fmt lint
 
-docs: setup ## the engine's API documentation, in target/doc
-	@cargo doc --no-deps -p folio-core
+docs: setup ## the API documentation of the engine and the charts, in target/doc
+	@cargo doc --no-deps -p folio-core -p folio-chart
 
 package: setup ## the files of a release for PG, in target/release/pg_folio-pgNN
 	@scripts/install.sh package

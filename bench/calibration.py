@@ -3,8 +3,10 @@
     pip install numpy
     pip download --no-deps skfolio==1.12.2 && unzip -j skfolio-*.whl skfolio/datasets/data/sp500_dataset.csv.gz
     OMP_NUM_THREADS=1 python bench/calibration.py sp500_dataset.csv.gz
+    OMP_NUM_THREADS=1 python bench/calibration.py sp500_dataset.csv.gz layouts
 
-Without a path the data set is taken from the installed package skfolio. It has 20 US stocks, 1990 to 2022, chosen by
+With `layouts` it prints instead how the coverage of what was chosen depends on the day on which months begin, over all
+21 such days: docs/evaluation.md. Without a path the data set is taken from the installed package skfolio. It has 20 US stocks, 1990 to 2022, chosen by
 somebody who knew that they would survive; it is not shipped here.
 
 Of the log price y, the score of an origin o (the first day that is not known) at step h is
@@ -134,8 +136,26 @@ def evaluate(candidate, y):
     return {key: (100 * np.mean(inside), 100 * np.mean(score)) for key, (inside, score) in found.items()}
 
 
+def layouts(y):
+    """Prints the coverage over every origin, and the least and the largest over origins MIN_STRIDE days apart."""
+    inside = {(step, level): [] for step in STEPS for level in LEVELS}
+    for origin in range(CHOSEN.history, len(y) - MIN_STRIDE + 1):
+        widths = half_widths(CHOSEN, y[origin - CHOSEN.history : origin])
+        for (step, level), shares in inside.items():
+            if step <= MIN_STRIDE:
+                error = np.abs(y[origin + step - 1] - y[origin - 1])
+                shares.append(100 * (error <= widths[step, level]).mean())
+    for (step, level), shares in inside.items():
+        if shares:
+            by_layout = [np.mean(shares[start::MIN_STRIDE]) for start in range(MIN_STRIDE)]
+            least, largest = min(by_layout), max(by_layout)
+            print(f"{step} d, {level:.0%}: {np.mean(shares):.1f}, from {least:.1f} to {largest:.1f}")
+
+
 def main():
     y = log_prices(sys.argv[1] if len(sys.argv) > 1 else None)
+    if sys.argv[2:] == ["layouts"]:
+        return layouts(y)
     columns = " | ".join(f"{step} d, {level:.0%}" for step in STEPS for level in LEVELS)
     print(f"| decay | reversion | NORMAL_BLOCKS | history | {columns} |")
     print("|---" * (4 + len(STEPS) * len(LEVELS)) + "|")

@@ -33,6 +33,12 @@ fi
 say "The demo: demo/demo.sql"
 scripts/cluster.sh psql demo -d demo -q -P pager=off -P footer=off -v ON_ERROR_STOP=1 -f demo/demo.sql
 
+say "Drawing the charts: demo/page.sql (about 15 seconds)"
+page=$ROOT/target/demo.html
+scripts/cluster.sh psql demo -d demo -qAt -v ON_ERROR_STOP=1 -f demo/page.sql >"$page"
+printf '\n    %s\n\n' "$page"
+echo "Open it in a browser; it is a page of SQL results, for phones and desktops, light and dark."
+
 say "The cluster goes on. To look for yourself:"
 printf '\n    psql -h %s -U postgres -d demo\n\n' "$(scripts/cluster.sh path demo)"
 echo "'make demo-stop' ends it and removes its data."

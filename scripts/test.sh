@@ -11,12 +11,12 @@ need_setup
 fmt() { rust_files | xargs -0 rustfmt --edition 2024 --check; }
 
 lint() {
-  cargo clippy -p folio-core -p cluster-tests --all-targets -- -D warnings
+  cargo clippy -p folio-core -p folio-chart -p cluster-tests --all-targets -- -D warnings
   cargo clippy -p pg_folio --all-targets --no-default-features --features "pg$PG pg_test" -- -D warnings
   shellcheck -x scripts/*.sh .ci/run
 }
 
-engine() { cargo test -p folio-core; }
+engine() { cargo test -p folio-core -p folio-chart; }
 
 pg() {
   local as_whom=()
@@ -65,7 +65,7 @@ clients() {
 
 declare -A about=(
   [fmt]="the form of the Rust files" [lint]="clippy and shellcheck, warnings denied"
-  [engine]="the engine, without Postgres" [pg]="functions inside a backend (#[pg_test])"
+  [engine]="the engine and the charts, without Postgres" [pg]="functions inside a backend (#[pg_test])"
   [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
 )
 order=(fmt lint engine pg regress cluster)

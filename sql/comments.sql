@@ -13,19 +13,67 @@ A ticker that cannot be forecast is one row whose status says why. The arguments
 COMMENT ON FUNCTION @extschema@.forecast_members(text[], integer, text[], timestamptz, integer, regclass) IS
 'Why a forecast is what it is: a row per ticker and model with its mean weight over the steps, its errors out of sample
 (validation_rmse: of the log price over all steps; relative_mae: mean absolute error relative to the last price as forecast), the CPU time
-of both fits and all forecasts in ms, the reason of a failure in status, and the fit itself in detail.';
+of both fits and all forecasts in ms, the reason of a failure in status, and in detail the fit itself: for xgboost and ridge the features that matter,
+for ets and theta the components (level: a price; trend and drift: of the log price a day).';
 
 COMMENT ON FUNCTION @extschema@.forecast_views(text[], integer, text[], timestamptz, integer, regclass) IS
 'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
 at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble.';
 
+COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], integer, text[], timestamptz, integer, regclass) IS
+'Forecasts with intervals of several levels: a row per ticker, step and level, the intervals within one another.
+levels: shares of outcomes that the intervals hold, each 0.01 to 0.99, default {0.5,0.8,0.95}. The other arguments are those of forecast_ensemble.';
+
+COMMENT ON FUNCTION @extschema@.forecast_evaluate(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+'How good forecasts would have been from past days (origins), each without a price after it: a row per ticker, model and step; model is ensemble, a member or naive.
+All errors are of the log price. n: forecasts. mae, rmse; mase: relative to the mean daily change; relative_mae: relative to the last price; direction: share of right signs;
+coverage_, mean_width_, interval_score_80 and _95: of the calibrated intervals, a member''s being those of it alone. status: ok, or what could not be evaluated and why.
+origins: how many, default 20, the last ones that have an outcome for every step. stride: trading days between them, default horizon. gap: newest prices before an origin
+that fits and weights do not see, default 0. fit_window: rolling (default), each fit sees history prices, or expanding, the first fit does and later ones all since.
+refit_every: models are fitted and weighed at every so many origins, default 1, as forecast_ensemble would have; more is faster. Others: as in forecast_ensemble.';
+
+COMMENT ON FUNCTION @extschema@.forecast_evaluate_summary(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+'forecast_evaluate over all tickers: a row per model and step. tickers: how many have forecasts. dm_statistic: Diebold and Mariano''s of the absolute errors against
+the last price''s, clustered by date (under zero: better than the last price), with its two-sided p_value. The other columns and the arguments are those of forecast_evaluate.';
+
+COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
+COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
+COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';
+COMMENT ON COLUMN @extschema@.forecast_result.upper IS 'The upper bounds of the intervals';
+COMMENT ON COLUMN @extschema@.forecast_result.status IS 'ok, or what is missing, as in forecast_ensemble';
+
+COMMENT ON FUNCTION @extschema@.forecast_values(float8[], integer, jsonb) IS
+'Forecasts prices given as an array, oldest first. Depends on its arguments alone, so it may be indexed and run anywhere.
+options: {"models": ["naive", "theta"], "level": 0.8, "history": 1000, "seed": 42, "ticker": "AAPL"}, all optional; history: default all prices; ticker: a name from which
+random numbers are drawn: with the same one, and the same prices, models, seed and level, the numbers are those of forecast_ensemble. Errors: 22023, PF004, PF005.';
+
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer) IS
+'Forecasts the prices of a group, in the order of ts whatever the order of its rows; NULL for no rows. Times in its errors are UTC. horizon: that of the first row. The same as forecast_values.';
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer, jsonb) IS
+'The same with the options of forecast_values, those of the first row.';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer) IS 'Takes a row into forecast_agg';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer, jsonb) IS 'Takes a row into forecast_agg with options';
+COMMENT ON FUNCTION @extschema@.forecast_agg_result(internal) IS 'What forecast_agg gives in the end';
+
 COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
-tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6}.
+tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
+or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
 market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equal, historical, or an object of returns. risk_aversion: default 2.5. tau: default 0.05. risk_free_rate: annual, default 0.
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
+
+COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, integer, timestamptz, regclass) IS
+'The risk aversion at which the market of an index is in equilibrium: (mean annual return - risk_free_rate) / annual variance, for black_litterman''s risk_aversion.
+ticker: the index, as in prices. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
+
+COMMENT ON FUNCTION @extschema@.observations(text[], integer, timestamptz, regclass) IS
+'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
+
+COMMENT ON FUNCTION @extschema@.by_ticker(regclass, name, name) IS
+'A column of a relation as {ticker: value, ...}: market capitalisations for market_caps, sectors for the groups of constraints.
+relation: a table or view with one row for each ticker. value: the column. ticker: the column of the tickers. Error: 21000 where a ticker has several rows.';
 
 COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
@@ -52,6 +100,25 @@ weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency.';
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
 omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';
+
+COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
+'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.
+levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown
+before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
+the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
+
+COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, integer, timestamptz, regclass, integer, text) IS
+'The efficient frontier of prior and views as SVG, with the portfolios of the largest Sharpe ratio and of least volatility, and each ticker alone.
+width, theme: as in forecast_chart. The other arguments and the errors are those of black_litterman.';
+
+COMMENT ON FUNCTION @extschema@.weights_chart(text, integer, text) IS
+'The weights of a portfolio over time as SVG, stacked, from weight_history: the eight tickers with the largest weights, and the others as one.
+width, theme: as in forecast_chart. Error: 22023 where the portfolio has no weights yet.';
+
+COMMENT ON FUNCTION @extschema@.accuracy_chart(text, integer, integer, text) IS
+'What was forecast of a ticker against what came as SVG, from forecast_accuracy, with the share of outcomes inside the interval.
+step: the forecasts of that many trading days ahead; by default the newest forecasts that do not overlap, each as its path.
+width, theme: as in forecast_chart. Error: 22023 where no forecast of the ticker has an outcome yet.';
 
 COMMENT ON FUNCTION @extschema@.running_calls() IS
 'What every session computes now, from shared memory; empty where pg_folio is not in shared_preload_libraries. Rows of other users only for members of pg_read_all_stats.';

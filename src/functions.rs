@@ -1,7 +1,11 @@
 //! What SQL sees, one file per family: arguments to a request, the work, rows.
 
 mod arguments;
+mod chart;
 mod desk;
+mod evaluate;
 mod forecast;
+mod market;
 mod portfolio;
 mod status;
+mod values;

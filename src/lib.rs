@@ -11,6 +11,7 @@ mod functions;
 pg_module_magic!(name, version);
 
 extension_sql_file!("../sql/views.sql", name = "views", requires = [running_calls, thread_slots]);
+extension_sql_file!("../sql/inputs.sql", name = "inputs");
 extension_sql_file!("../sql/desk/tables.sql", name = "desk_tables", requires = ["views"]);
 extension_sql_file!("../sql/desk/views.sql", name = "desk_views", requires = ["desk_tables"]);
 extension_sql_file!(
@@ -27,7 +28,7 @@ extension_sql_file!(
     requires =
         ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run, prices_setting]
 );
-extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments"], finalize);
+extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments", "inputs"], finalize);
 
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]

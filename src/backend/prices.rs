@@ -320,8 +320,14 @@ fn for_each_row(
     });
 }
 
-fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
-    match ts.map(pgrx::datum::Timestamp::into_inner) {
+/// Postgres' timestamp as the engine's time; NULL and minus infinity are the one that no price may have.
+pub fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
+    from_micros(ts.map(pgrx::datum::Timestamp::into_inner))
+}
+
+/// The engine's time of Postgres' microseconds, of which the ends of the range stand for no finite time.
+pub fn from_micros(micros: Option<i64>) -> Timestamp {
+    match micros {
         None | Some(i64::MIN) => Timestamp::MIN,
         Some(i64::MAX) => Timestamp::MAX,
         // Beyond the engine's range it saturates to the time that no price may have.

@@ -128,6 +128,37 @@ impl From<Error> for Report {
     }
 }
 
+impl From<folio_chart::Error> for Report {
+    fn from(error: folio_chart::Error) -> Report {
+        use folio_chart::Error;
+        let message = error.to_string();
+        let (state, detail, hint) = match error {
+            Error::InvalidArgument { value, expected, .. } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("Given: {value}."),
+                format!("Expected: {expected}."),
+            ),
+            Error::Empty { what } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("There are no {what} to draw."),
+                "Look at the arguments: they leave nothing.".to_owned(),
+            ),
+            Error::NotDrawable { value, .. } => (
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("Given: {value:e}."),
+                "Charts show finite numbers up to 1e100; for a forecast ask for a shorter horizon or lower levels."
+                    .to_owned(),
+            ),
+            Error::Drawing { message } => (
+                SqlState::INTERNAL_ERROR,
+                format!("{message}."),
+                "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
+            ),
+        };
+        Report::new(state, message, detail, hint)
+    }
+}
+
 fn state_of(error: &Error) -> SqlState {
     match error {
         Error::Cancelled => SqlState::QUERY_CANCELED,
@@ -135,7 +166,7 @@ fn state_of(error: &Error) -> SqlState {
         | Error::UnknownName { .. }
         | Error::InvalidView { .. }
         | Error::UnknownTicker { .. } => SqlState::INVALID_PARAMETER_VALUE,
-        Error::BadPrices { .. } => SqlState::BAD_PRICES,
+        Error::BadPrices { .. } | Error::BadValue { .. } => SqlState::BAD_PRICES,
         Error::TooShort { .. } | Error::NoModel { .. } => SqlState::HISTORY_TOO_SHORT,
         Error::Infeasible { .. } => SqlState::INFEASIBLE,
         Error::NotPositiveSemidefinite { .. } => SqlState::NOT_POSITIVE_SEMIDEFINITE,
@@ -170,6 +201,10 @@ fn detail_and_hint(error: &Error) -> (String, String) {
             "Correct these rows, or read from a view that leaves them out; prices must be finite and over zero, \
              one a time."
                 .to_owned(),
+        ),
+        Error::BadValue { position, value } => (
+            format!("Element {position} of the array is {value}."),
+            "Leave it out; prices must be finite and over zero.".to_owned(),
         ),
         Error::TooShort { need, found } => (
             format!("Needed: {}. Found: {}.", count(*need, "price"), list_counts(found)),

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use folio_core::forecast::DEFAULT_SEED;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"prices"));
@@ -11,7 +12,7 @@ static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEGABYTES);
 static PROGRESS_NOTICES: GucSetting<bool> = GucSetting::<bool>::new(true);
-static SEED: GucSetting<i32> = GucSetting::<i32>::new(42);
+static SEED: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_SEED as i32);
 
 /// More threads than this help nobody: a call has at most a few hundred tasks of some ten milliseconds.
 const MAX_THREADS: i32 = 64;

@@ -1,14 +1,16 @@
 //! The forecast functions.
 
 use folio_core::forecast::{
-    self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, Status,
+    self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request,
+    Status,
 };
 use folio_core::panel::{PricePanel, Timestamp};
 use folio_core::task::Seed;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgRelation};
+use pgrx::{Array, JsonB, PgRelation};
 
 use super::arguments::{Names, not_null, unique_tickers};
+use crate::backend::array;
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
@@ -124,6 +126,47 @@ fn forecast_members(
     })))
 }
 
+/// Forecasts with intervals of several levels: a row per ticker, step and level. The models run once.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_intervals(
+    tickers: default!(Option<Names>, "NULL"),
+    levels: default!(Option<Array<'_, f64>>, "NULL"),
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> TableIterator<
+    'static,
+    (
+        name!(ticker, String),
+        name!(step, Option<i32>),
+        name!(ts, Option<TimestampWithTimeZone>),
+        name!(level, Option<f64>),
+        name!(forecast, Option<f64>),
+        name!(lower, Option<f64>),
+        name!(upper, Option<f64>),
+        name!(status, String),
+    ),
+> {
+    let relation = prices.map(|relation| relation.oid());
+    let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
+    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let levels = levels.map(|levels| array::vector("levels", levels)).transpose()?;
+        let levels = Level::several(&levels.map_or(DEFAULT_LEVELS.to_vec(), |levels| levels.to_vec()))?;
+        arguments.forecast(|report| {
+            Ok(match report.outcome {
+                Ok(ensemble) => interval_rows(&report.ticker, &ensemble, &levels),
+                Err(error) => {
+                    let status = Report::from(error).status();
+                    vec![(report.ticker, None, None, None, None, None, None, status)]
+                }
+            })
+        })
+    })))
+}
+
 /// Forecasts as views for black_litterman: the annual return of each ticker's forecast at the horizon, with the variance
 /// of its calibrated interval. A ticker that cannot be forecast has no view.
 #[pg_extern(stable, parallel_safe, cost = 1000000)]
@@ -163,7 +206,7 @@ impl Arguments {
         Ok(Arguments { tickers: tickers.map(unique_tickers).transpose()?, ..self })
     }
 
-    fn request(&self, settings: &Settings) -> Result<Request> {
+    pub fn request(&self, settings: &Settings) -> Result<Request> {
         let models = match &self.models {
             Some(names) => ModelSet::new(&not_null("models", names.clone())?),
             None if settings.models.is_empty() => Ok(ModelSet::all()),
@@ -179,7 +222,7 @@ impl Arguments {
     }
 
     /// The whole way from SQL's arguments to rows.
-    fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+    pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
         self.plan()?.forecast(|_| (), rows)
     }
 
@@ -269,12 +312,38 @@ pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<
     ensemble.steps.iter().enumerate().map(row).collect()
 }
 
+/// A row of forecast_intervals.
+type IntervalRow = (
+    String,
+    Option<i32>,
+    Option<TimestampWithTimeZone>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    Option<f64>,
+    String,
+);
+
+fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) -> Vec<IntervalRow> {
+    let status = status(&ensemble.status);
+    let by_level: Vec<_> = levels.iter().map(|&level| (level, ensemble.steps_at(level))).collect();
+    let row = |index: usize, level: Level, step: &forecast::Step| {
+        let (number, ts) = (Some(index as i32 + 1), Some(with_time_zone(step.ts)));
+        let (level, lower, upper) = (Some(level.share()), Some(step.lower), Some(step.upper));
+        (ticker.to_owned(), number, ts, level, Some(step.forecast), lower, upper, status.clone())
+    };
+    (0..ensemble.steps.len())
+        .flat_map(|index| by_level.iter().map(move |(level, steps)| (index, *level, &steps[index])))
+        .map(|(index, level, step)| row(index, level, step))
+        .collect()
+}
+
 /// The time in the session's time zone, in which the prices' own times were read.
 pub(super) fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     prices::to_postgres(ts).into()
 }
 
-fn status(status: &Status) -> String {
+pub(super) fn status(status: &Status) -> String {
     match status {
         Status::Complete => "ok".to_owned(),
         Status::Partial { missing } => format!("ok without {}", missing.join(", ")),

@@ -2,14 +2,14 @@
 
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Position};
-use folio_core::portfolio::black_litterman::{Omega, bl_posterior as posterior};
+use folio_core::portfolio::black_litterman::bl_posterior as posterior;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::memory;
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
-use folio_core::portfolio::views::Views;
+use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB, PgRelation};
@@ -359,6 +359,7 @@ fn bl_posterior(
         let covariance = array::matrix("covariance", covariance, prior.len())?;
         let p = array::matrix("p", p, prior.len())?;
         let (q, omega) = (array::vector("q", q)?, array::matrix_or_diagonal("omega", omega)?);
+        memory::check_posterior(prior.len(), q.len(), Settings::read().memory_limit)?;
         let tau = Tau::new(tau)?;
         let pool = Pool::start(1)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
@@ -380,16 +381,16 @@ fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<It
 }
 
 /// Which returns a portfolio is built from.
-struct Source {
-    tickers: Option<Names>,
-    history: Option<i32>,
-    as_of: Option<TimestampWithTimeZone>,
-    relation: Option<pg_sys::Oid>,
+pub(super) struct Source {
+    pub tickers: Option<Names>,
+    pub history: Option<i32>,
+    pub as_of: Option<TimestampWithTimeZone>,
+    pub relation: Option<pg_sys::Oid>,
 }
 
 impl Source {
     /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
-    fn compute<T: Send + 'static>(
+    pub fn compute<T: Send + 'static>(
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -408,23 +409,25 @@ impl Source {
 }
 
 /// The arguments that say how a portfolio is built; NULL takes the default.
-struct Inputs {
-    market_caps: Option<JsonB>,
-    prior: Option<String>,
-    risk_aversion: Option<f64>,
-    tau: Option<f64>,
-    risk_free_rate: Option<f64>,
-    covariance: Option<String>,
-    objective: Option<String>,
-    constraints: Option<JsonB>,
+pub(super) struct Inputs {
+    pub market_caps: Option<JsonB>,
+    pub prior: Option<String>,
+    pub risk_aversion: Option<f64>,
+    pub tau: Option<f64>,
+    pub risk_free_rate: Option<f64>,
+    pub covariance: Option<String>,
+    pub objective: Option<String>,
+    pub constraints: Option<JsonB>,
 }
 
 impl Inputs {
-    fn request(self, views: Option<JsonB>) -> Result<Request> {
+    pub fn request(self, views: Option<JsonB>) -> Result<Request> {
         let default = Request::default();
+        let (views, omega) =
+            views.map(|JsonB(views)| view_input::parse(&views)).transpose()?.unwrap_or_default();
         Ok(Request {
-            views: views.map(|JsonB(views)| Views::parse(&views)).transpose()?.unwrap_or_default(),
-            omega: Omega::PerView,
+            views,
+            omega,
             market_caps: self.market_caps.map(|JsonB(caps)| MarketCaps::from_json(&caps)).transpose()?,
             prior: self.prior.map(|prior| Prior::parse(&prior)).transpose()?,
             risk_aversion: self

@@ -1,13 +1,13 @@
 //! Rolling evaluation of the whole ensemble, as a user gets it: forecasts that do not overlap, each from the 1,000 days
-//! before it, with the default settings.
+//! before it, with the default settings. It is what `folio.forecast_evaluate` computes, in slices of years.
 //!
 //! ```text
 //! cargo run --release -p folio-core --example evaluate -- FILE [EVERY [FORECASTS.csv]]
 //! ```
 //!
 //! FILE is CSV: a header of tickers after `Date`, a row of prices a day. With EVERY = 3 only every third origin is
-//! evaluated. FORECASTS.csv gets every forecast of every member. The errors are those of the log price. The table in
-//! `docs/evaluation.md` is that of skfolio 1.12's `sp500_dataset.csv` with EVERY = 3.
+//! evaluated. FORECASTS.csv gets every forecast of every model at the steps of the table. The errors are those of the
+//! log price. `make evaluate` runs it on the prices of `docs/evaluation.md`.
 
 #[path = "../tests/common/pool.rs"]
 mod pool;
@@ -17,15 +17,20 @@ use std::error::Error;
 use std::io::Write;
 use std::time::Duration;
 
-use folio_core::forecast::{DEFAULT_HORIZON, Ensemble, Horizon, Level, ModelSet, Report, Request, forecast};
+use folio_core::forecast::{
+    Batches, DEFAULT_HORIZON, DEFAULT_LEVEL, ENSEMBLE, Evaluation, FitWindow, Horizon, Level, ModelSet,
+    Request, Schedule, Score, Scored, Scores, evaluate, overlap,
+};
 use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Seed};
 
 const HISTORY: usize = 1000;
 const STEPS: [usize; 3] = [1, 5, 21];
-const LEVELS: [f64; 2] = [0.8, 0.95];
 /// Years of a slice of the table.
 const SLICE: i32 = 5;
+/// Memory of the results that are not counted yet.
+const MEMORY: usize = 512 << 20;
+const DAY: i64 = 86_400_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,32 +45,51 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(log) = &mut log {
         writeln!(
             log,
-            "date,ticker,model,step,weight,relative_mae,last,forecast,lower_80,upper_80,lower_95,upper_95,actual"
+            "date,ticker,model,step,weight,relative_mae,last,forecast,half_width_80,half_width_95,actual"
         )?;
     }
-    let request = Request {
-        horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
-        level: Level::new(LEVELS[0])?,
-        models: ModelSet::all(),
-        seed: Seed(1),
-        clock: || Duration::ZERO,
-    };
-    let threads = pool::Threads::start(std::thread::available_parallelism()?.get());
-    let mut table = Table::default();
-    let days = prices.dates.len();
-    for origin in (HISTORY..=days.saturating_sub(DEFAULT_HORIZON)).step_by(DEFAULT_HORIZON * every) {
-        let reports = forecast(prices.panel(origin), &request, &threads, &Cancel::default())?;
-        for (report, column) in reports.iter().zip(&prices.columns) {
-            for line in lines(report, &column[..origin + DEFAULT_HORIZON], origin)? {
+    let evaluation = evaluation(prices.dates.len(), every)?;
+    let threads = std::thread::available_parallelism()?.get();
+    let executor = pool::Threads::start(threads);
+    let mut table = Table { stride: evaluation.stride(), slices: BTreeMap::new() };
+    let panel = prices.panel();
+    let batches = Batches::of_evaluation(&panel, prices.tickers.len(), &evaluation, threads, MEMORY)?;
+    for batch in panel.into_batches(batches.tickers) {
+        for evaluated in evaluate(batch, &evaluation, &executor, &Cancel::default())? {
+            for scored in evaluated.outcome?.scored.iter().filter(|scored| STEPS.contains(&scored.step)) {
+                let date = &prices.dates[scored.origin.day() as usize];
                 if let Some(log) = &mut log {
-                    writeln!(log, "{},{},{line}", prices.dates[origin - 1], report.ticker)?;
+                    writeln!(log, "{date},{},{}", evaluated.ticker, Line(scored))?;
                 }
-                table.add(prices.year(origin - 1)?, &line);
+                table.add(date.split('-').next().unwrap_or_default().parse()?, scored);
             }
         }
     }
     print!("{table}");
     Ok(())
+}
+
+/// Every origin of `days` prices with a full history before it, `every` months apart, counted back from
+/// the last day that has an outcome for every step, as `folio.forecast_evaluate` does.
+fn evaluation(days: usize, every: usize) -> Result<Evaluation, Box<dyn Error>> {
+    let request = Request {
+        horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
+        level: Level::new(DEFAULT_LEVEL)?,
+        models: ModelSet::all(),
+        seed: Seed(1),
+        clock: || Duration::ZERO,
+    };
+    let stride = DEFAULT_HORIZON * every;
+    let origins = days.saturating_sub(HISTORY + DEFAULT_HORIZON) / stride + 1;
+    let schedule = Schedule {
+        origins: origins as i64,
+        stride: Some(stride as i64),
+        gap: 0,
+        refit_every: 1,
+        window: FitWindow::Rolling,
+        history: HISTORY,
+    };
+    Ok(Evaluation::new(request, &schedule)?)
 }
 
 /// A CSV panel.
@@ -89,141 +113,77 @@ impl Prices {
         Ok(Prices { dates, tickers, columns })
     }
 
-    fn year(&self, day: usize) -> Result<i32, std::num::ParseIntError> {
-        self.dates[day].split('-').next().unwrap_or_default().parse()
-    }
-
-    /// The days that a forecast from `origin` reads. Their times are but numbered: only their order matters.
-    fn panel(&self, origin: usize) -> PricePanel {
+    /// All prices. Their days are but numbered: only their order matters.
+    fn panel(&self) -> PricePanel {
         let column = |(ticker, prices): (&String, &Vec<f64>)| {
-            let row = |day: usize| PriceRow { ts: Timestamp(day as i64), close: prices[day] };
-            let rows = (origin - HISTORY..origin).map(row).collect();
-            (ticker.clone(), Series::new(ticker.clone(), rows, HISTORY))
+            let row = |(day, &close): (i64, &f64)| PriceRow { ts: Timestamp(day * DAY), close };
+            let rows = (0..).zip(prices).map(row).collect();
+            (ticker.clone(), Series::new(ticker.clone(), rows, usize::MAX))
         };
         PricePanel::new(self.tickers.iter().zip(&self.columns).map(column).collect())
     }
 }
 
-/// A forecast of one model at one step, beside what came. All prices are logarithms.
-struct Line {
-    model: &'static str,
-    step: usize,
-    weight: f64,
-    relative_mae: f64,
-    last: f64,
-    forecast: f64,
-    bounds: [(f64, f64); 2],
-    actual: f64,
-}
+/// A forecast as a line of CSV.
+struct Line<'a>(&'a Scored);
 
-/// The ensemble's forecasts, their equally weighted mean ("soft voting"), and those of each member.
-fn lines(report: &Report, prices: &[f64], origin: usize) -> Result<Vec<Line>, Box<dyn Error>> {
-    let ensemble: &Ensemble = report.outcome.as_ref().map_err(Clone::clone)?;
-    let levels = [ensemble.steps_at(Level::new(LEVELS[0])?), ensemble.steps_at(Level::new(LEVELS[1])?)];
-    let last = prices[origin - 1].ln();
-    let mut lines = Vec::new();
-    for step in STEPS {
-        let bounds = [0, 1].map(|level| {
-            let step = &levels[level][step - 1];
-            (step.lower.ln(), step.upper.ln())
-        });
-        let actual = prices[origin + step - 1].ln();
-        let line = |model, weight, relative_mae, forecast| Line {
-            model,
-            step,
-            weight,
-            relative_mae,
-            last,
-            forecast,
-            bounds,
-            actual,
-        };
-        lines.push(line("ensemble", 1.0, f64::NAN, ensemble.steps[step - 1].forecast.ln()));
-        let fits: Vec<_> = ensemble
-            .members
-            .iter()
-            .filter_map(|member| Some((member.model, member.outcome.as_ref().ok()?)))
-            .collect();
-        let mean = fits.iter().map(|(_, fit)| fit.path.mean[step - 1]).sum::<f64>() / fits.len() as f64;
-        lines.push(line("equal weights", 1.0, f64::NAN, mean));
-        for (model, fit) in fits {
-            let relative_mae = fit.relative_mae.unwrap_or(f64::NAN);
-            lines.push(line(model, fit.weights[step - 1], relative_mae, fit.path.mean[step - 1]));
-        }
-    }
-    Ok(lines)
-}
-
-impl std::fmt::Display for Line {
+impl std::fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Line { model, step, weight, relative_mae, last, forecast, bounds, actual } = self;
-        let [(lower_80, upper_80), (lower_95, upper_95)] = bounds;
-        write!(f, "{model},{step},{weight:.5},{relative_mae:.5},{last:.6},{forecast:.6},")?;
-        write!(f, "{lower_80:.6},{upper_80:.6},{lower_95:.6},{upper_95:.6},{actual:.6}")
+        let Scored { model, step, weight, last, forecast, half_widths, actual, .. } = self.0;
+        let validated = self.0.validated_mae.unwrap_or(f64::NAN);
+        let [width_80, width_95] = half_widths;
+        write!(f, "{model},{step},{weight:.5},{validated:.5},{last:.6},{forecast:.6},")?;
+        write!(f, "{width_80:.6},{width_95:.6},{actual:.6}")
     }
 }
 
-/// Sums over forecasts.
-#[derive(Default, Clone, Copy)]
-struct Sums {
-    count: f64,
-    absolute: f64,
-    squared: f64,
-    weight: f64,
-    naive_absolute: f64,
-    naive_squared: f64,
-    inside: [f64; 2],
+/// The scores of each slice of years, by its first one; the slice None holds all.
+struct Table {
+    stride: usize,
+    slices: BTreeMap<Option<i32>, Scores>,
 }
-
-/// The sums of each slice of years, model and step; the slice None holds all.
-#[derive(Default)]
-struct Table(BTreeMap<(Option<i32>, &'static str), [Sums; STEPS.len()]>);
 
 impl Table {
-    fn add(&mut self, year: i32, line: &Line) {
-        let column = STEPS.iter().position(|step| *step == line.step).unwrap_or_default();
+    fn add(&mut self, year: i32, scored: &Scored) {
         for slice in [None, Some(year.div_euclid(SLICE) * SLICE)] {
-            let sums = &mut self.0.entry((slice, line.model)).or_default()[column];
-            let (error, naive) = (line.actual - line.forecast, line.actual - line.last);
-            sums.count += 1.0;
-            sums.absolute += error.abs();
-            sums.squared += error * error;
-            sums.weight += line.weight;
-            sums.naive_absolute += naive.abs();
-            sums.naive_squared += naive * naive;
-            for (inside, (lower, upper)) in sums.inside.iter_mut().zip(line.bounds) {
-                *inside += f64::from(u8::from((lower..=upper).contains(&line.actual)));
-            }
+            self.slices.entry(slice).or_default().add(scored);
         }
     }
 }
 
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "At 1, 5 and 21 days:\n")?;
         writeln!(
             f,
-            "| years | model | n | MAE relative to naive at 1, 5, 21 | RMSE | weight | 80 % holds | 95 % holds |"
+            "| years | model | n | MAE relative to naive | t | 80 % holds | 95 % holds | interval score |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
-        for ((slice, model), columns) in &self.0 {
+        for (slice, scores) in &self.slices {
             let years = slice.map_or("all".to_owned(), |first| format!("{first} to {}", first + SLICE - 1));
-            let cells = |value: &dyn Fn(&Sums) -> f64, digits: usize| {
-                columns.map(|sums| format!("{:.digits$}", value(&sums))).join(" ")
-            };
-            let coverage = |level: usize| match *model {
-                "ensemble" => cells(&|sums| 100.0 * sums.inside[level] / sums.count, 1),
-                _ => String::new(),
-            };
-            writeln!(
-                f,
-                "| {years} | {model} | {} | {} | {} | {} | {} | {} |",
-                columns[0].count,
-                cells(&|sums| sums.absolute / sums.naive_absolute, 4),
-                cells(&|sums| (sums.squared / sums.naive_squared).sqrt(), 4),
-                cells(&|sums| sums.weight / sums.count, 3),
-                coverage(0),
-                coverage(1),
-            )?;
+            let all: Vec<Score<'_>> = scores.iter().collect();
+            // Of a slice the ensemble alone: its members' numbers are noise there.
+            for steps in all.chunk_by(|a, b| a.model == b.model) {
+                if slice.is_some() && steps[0].model != ENSEMBLE {
+                    continue;
+                }
+                let cells = |value: &dyn Fn(&Score<'_>) -> String| {
+                    steps.iter().map(value).collect::<Vec<_>>().join(" ")
+                };
+                let statistic =
+                    |score: &Score<'_>| score.differences.diebold_mariano(overlap(score.step, self.stride));
+                writeln!(
+                    f,
+                    "| {years} | {} | {} | {} | {} | {} | {} | {} |",
+                    steps[0].model,
+                    steps[0].metrics.count(),
+                    cells(&|score| format!("{:.4}", score.metrics.relative_mae().unwrap_or(f64::NAN))),
+                    cells(&|score| statistic(score).map_or("-".to_owned(), |t| format!("{:.1}", t.statistic))),
+                    cells(&|score| format!("{:.1}", 100.0 * score.metrics.coverage()[0])),
+                    cells(&|score| format!("{:.1}", 100.0 * score.metrics.coverage()[1])),
+                    cells(&|score| format!("{:.4}", score.metrics.interval_score()[0])),
+                )?;
+            }
         }
         Ok(())
     }

@@ -53,6 +53,14 @@ pub enum Error {
         /// How many bad rows there are in all.
         total: usize,
     },
+    /// A number in an array of prices that is no price.
+    #[error("bad price at position {position}")]
+    BadValue {
+        /// Its position, counted from 1.
+        position: usize,
+        /// The number.
+        value: f64,
+    },
     /// Fewer observations than the computation needs.
     #[error("history too short")]
     TooShort {

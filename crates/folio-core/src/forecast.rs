@@ -2,17 +2,27 @@
 //! and combined into one path with a calibrated interval.
 
 mod ensemble;
+mod evaluate;
 mod fingerprint;
 mod interval;
 mod member;
 mod memory;
+mod metrics;
+mod plan;
 mod request;
+mod values;
 mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
+pub use evaluate::{
+    DEFAULT_ORIGINS, ENSEMBLE, Evaluated, Evaluation, FitWindow, Missing, NAIVE, Record, Schedule, Summary,
+    evaluate,
+};
 pub use fingerprint::Fingerprint;
 pub use member::{Member, MemberFit};
 pub use memory::Batches;
-pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
+pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
+pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request};
+pub use values::{DEFAULT_SEED, ValueOptions};
 pub use view::{view, view_of_step};

@@ -21,10 +21,15 @@ impl Timestamp {
     /// forecast are in it.
     pub const LAST: Timestamp = Timestamp(i64::MAX - 2 * 366 * MICROS_PER_DAY);
 
+    /// The day, counted from the epoch.
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(MICROS_PER_DAY)
+    }
+
     /// The next `count` weekdays after this time, at the same time of day.
     pub fn next_weekdays(self, count: usize) -> Vec<Timestamp> {
         // Day 0 of the epoch was a Thursday; counted from Monday, weekdays are 0 to 4.
-        let is_weekday = |time: &Timestamp| (time.0.div_euclid(MICROS_PER_DAY) + 3).rem_euclid(7) < 5;
+        let is_weekday = |time: &Timestamp| (time.day() + 3).rem_euclid(7) < 5;
         (1..).map(|day| Timestamp(self.0 + day * MICROS_PER_DAY)).filter(is_weekday).take(count).collect()
     }
 }

@@ -8,11 +8,15 @@ use std::time::Duration;
 use common::pool::Threads;
 use common::{column, log_prices, normal};
 use folio_core::Error;
-use folio_core::forecast::{Ensemble, Horizon, Level, ModelSet, Report, Request, Status, forecast};
+use folio_core::forecast::{
+    Ensemble, Evaluation, FitWindow, Horizon, Level, ModelSet, Report, Request, Schedule, Scores, Status,
+    evaluate, forecast,
+};
 use folio_core::model::Failure;
 use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Executor, Inline, Seed};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 const DAY: i64 = 86_400_000_000;
 
@@ -60,7 +64,7 @@ fn bits(report: &Report) -> String {
         .iter()
         .map(|member| match &member.outcome {
             Ok(fit) => {
-                let numbers = fit.weights.iter().chain(&fit.path.mean).chain(&fit.path.sd);
+                let numbers = fit.weights.iter().chain(&fit.path().mean).chain(&fit.path().sd);
                 let numbers: Vec<u64> = numbers.map(|value| value.to_bits()).collect();
                 format!("{} {numbers:?} {:?} {:?}", member.model, fit.validation_rmse, fit.relative_mae)
             }
@@ -87,8 +91,40 @@ fn assert_sound(ensemble: &Ensemble, horizon: usize, name: &str) {
     }
     for fit in fits {
         let quality = fit.validation_rmse.into_iter().chain(fit.relative_mae);
-        assert!(quality.chain(fit.path.mean.iter().copied()).all(f64::is_finite), "{name}");
+        assert!(quality.chain(fit.path().mean.iter().copied()).all(f64::is_finite), "{name}");
     }
+}
+
+/// What holds for every evaluation, of whatever prices: finite measures, or an error with a name.
+fn assert_sound_evaluation(panel: PricePanel, request: &Request, name: &str) {
+    let schedule = Schedule {
+        origins: 3,
+        stride: None,
+        gap: 0,
+        refit_every: 2,
+        window: FitWindow::Rolling,
+        history: 1000,
+    };
+    let evaluation = Evaluation::new(request.clone(), &schedule).unwrap();
+    let evaluated = evaluate(panel, &evaluation, &Inline, &Cancel::default()).unwrap().remove(0);
+    let record = match evaluated.outcome {
+        Ok(record) => record,
+        Err(Error::BadPrices { .. } | Error::TooShort { .. }) => return,
+        Err(other) => panic!("{name}: {other}"),
+    };
+    let mut scores = Scores::default();
+    record.scored.iter().for_each(|scored| scores.add(scored));
+    for score in scores.iter() {
+        let metrics = score.metrics;
+        let known = [metrics.mase(), metrics.relative_mae(), metrics.direction()].into_iter().flatten();
+        let shares = metrics.coverage().into_iter().chain(metrics.direction());
+        assert!(shares.into_iter().all(|share| (0.0..=1.0).contains(&share)), "{name}: {metrics:?}");
+        let numbers = [metrics.mae(), metrics.rmse()].into_iter().chain(known);
+        let mut numbers = numbers.chain(metrics.mean_width()).chain(metrics.interval_score());
+        assert!(numbers.all(f64::is_finite), "{name}: {} {metrics:?}", score.model);
+    }
+    let panicked = record.failures.iter().any(|missing| missing.reason.contains("panicked"));
+    assert!(!panicked, "{name}: {:?}", record.failures);
 }
 
 /// The half-width of the logarithm does not shrink from step to step.
@@ -122,7 +158,7 @@ fn the_forecast_is_the_weighted_mean_of_its_members() {
     let ensemble = one(&real(1, 500)[0].1, &request(&QUICK, 21)).unwrap();
     for (index, step) in ensemble.steps.iter().enumerate() {
         let fits = ensemble.members.iter().map(|member| member.outcome.as_ref().unwrap());
-        let mean: f64 = fits.map(|fit| fit.weights[index] * fit.path.mean[index]).sum();
+        let mean: f64 = fits.map(|fit| fit.weights[index] * fit.path().mean[index]).sum();
         assert!((step.forecast.ln() - mean).abs() < 1e-12, "{index}");
     }
 }
@@ -148,6 +184,30 @@ fn any_number_of_threads_and_of_calls_gives_the_same_bits() {
     for threads in [1, 2, 8] {
         let reports = run_on(&columns, &request, &Threads::start(threads));
         assert_eq!(inline, reports.iter().map(bits).collect::<Vec<_>>(), "{threads} threads");
+    }
+}
+
+/// Intervals of several levels lie in one another, on real prices, short ones and odd ones.
+#[test]
+fn a_higher_level_is_nowhere_narrower() {
+    let levels = Level::several(&[0.95, 0.01, 0.5, 0.8, 0.99, 0.9, 0.8]).unwrap();
+    assert_eq!(
+        levels.iter().map(|level| level.share()).collect::<Vec<_>>(),
+        [0.01, 0.5, 0.8, 0.9, 0.95, 0.99]
+    );
+    assert!(Level::several(&[]).is_err() && Level::several(&[0.5, 1.0]).is_err());
+    let mut cases = odd_series();
+    cases.push(("real", real(1, 1000).remove(0).1));
+    for count in [2, 5, 40, 70, 100] {
+        cases.push(("short", real(1, count).remove(0).1));
+    }
+    for (name, prices) in cases {
+        let ensemble = one(&prices, &request(&["naive", "drift"], 63)).unwrap();
+        let steps: Vec<_> = levels.iter().map(|&level| ensemble.steps_at(level)).collect();
+        for (narrow, wide) in steps.windows(2).flat_map(|pair| pair[0].iter().zip(&pair[1])) {
+            assert!(wide.lower <= narrow.lower && narrow.upper <= wide.upper, "{name}: {narrow:?} {wide:?}");
+            assert_eq!(wide.forecast, narrow.forecast);
+        }
     }
 }
 
@@ -276,6 +336,8 @@ fn short_histories_have_a_status_or_a_named_error() {
                 continue;
             }
             let name = format!("{count} prices, {models:?}");
+            let panel = PricePanel::new(vec![column("A", &prices[..count])]);
+            assert_sound_evaluation(panel, &request(models, 21), &name);
             match one(&prices[..count], &request(models, 21)) {
                 Ok(ensemble) => {
                     assert_sound(&ensemble, 21, &name);
@@ -356,7 +418,27 @@ fn odd_series_have_finite_forecasts_or_named_errors() {
                 assert!(!matches!(member.outcome, Err(Failure::Panicked(_))), "{name}: {member:?}");
             }
         }
+        assert_sound_evaluation(PricePanel::new(vec![column("A", &prices)]), &request(&QUICK, 21), name);
     }
+}
+
+/// A halt that left no rows: the days that have rows are the trading days, and the forecast falls on days after the last.
+#[test]
+fn months_without_rows_are_no_days() {
+    let (ticker, prices) = real(1, 500).remove(0);
+    let report = |halt: i64| {
+        let row = |(day, &close): (i64, &f64)| PriceRow {
+            ts: Timestamp((if day < 300 { day } else { day + halt }) * DAY),
+            close,
+        };
+        let rows = (0..).zip(&prices).map(row).collect();
+        let panel = PricePanel::new(vec![(ticker.clone(), Series::new(ticker.clone(), rows, 1000))]);
+        forecast(panel, &request(&QUICK, 21), &Inline, &Cancel::default()).unwrap().remove(0)
+    };
+    let (halted, steady) = (report(150), report(0));
+    assert_eq!(bits(&halted), bits(&steady));
+    let first = halted.outcome.unwrap().steps[0].ts;
+    assert!(first > Timestamp(649 * DAY) && first <= Timestamp(652 * DAY));
 }
 
 #[test]
@@ -436,29 +518,44 @@ fn apply(damage: Damage, rows: &mut [PriceRow], at: usize) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+/// The models of a trial, and how many prices there are: enough for each of them to be validated.
+fn trial() -> impl Strategy<Value = (&'static [&'static str], usize)> {
+    prop_oneof![
+        16 => Just((&["naive", "drift", "theta"] as &[&str], 300)),
+        2 => Just((&["ets", "arima"] as &[&str], 300)),
+        1 => Just((&["ridge", "lstm"] as &[&str], 460)),
+        1 => Just((&[] as &[&str], 460)),
+    ]
+}
 
-    /// One price in a hundred is damaged: a finite forecast, or an error that names the ticker's bad rows.
+proptest! {
+    // A thousand trials, the same in every run.
+    #![proptest_config(ProptestConfig {
+        cases: 1000,
+        rng_seed: RngSeed::Fixed(20_221_228),
+        ..ProptestConfig::default()
+    })]
+
+    /// One price in a hundred is damaged: a finite forecast and (of the quick models) a finite evaluation, or an error
+    /// that names the ticker's bad rows.
     #[test]
     fn damaged_prices_are_no_panic(
-        start in 0..700_usize,
+        start in 0..500_usize,
+        (models, count) in trial(),
         damages in prop::collection::vec((damage(), 0..300_usize), 1..=3),
-        models in prop_oneof![
-            8 => Just(&QUICK as &[&str]),
-            1 => Just(&["ets", "arima"] as &[&str]),
-            1 => Just(&["xgboost", "lstm"] as &[&str]),
-        ],
     ) {
-        let prices = &real(1, 1000)[0].1[start..start + 300];
+        let prices = &real(1, 1000)[0].1[start..start + count];
         let row = |(day, &close): (i64, &f64)| PriceRow { ts: Timestamp(day * DAY), close };
         let mut rows: Vec<PriceRow> = (0..).zip(prices).map(row).collect();
         for (damage, at) in damages {
-            apply(damage, &mut rows, at);
+            apply(damage, &mut rows, at + count - 300);
         }
-        let panel = PricePanel::new(vec![("A".to_owned(), Series::new("A".to_owned(), rows, 1000))]);
-        let outcome = forecast(panel, &request(models, 21), &Inline, &Cancel::default()).unwrap().remove(0).outcome;
-        match outcome {
+        let panel = || {
+            let series = Series::new("A".to_owned(), rows.clone(), 1000);
+            PricePanel::new(vec![("A".to_owned(), series)])
+        };
+        let request = request(models, 21);
+        match forecast(panel(), &request, &Inline, &Cancel::default()).unwrap().remove(0).outcome {
             Ok(ensemble) => {
                 assert_sound(&ensemble, 21, "damaged");
                 for member in &ensemble.members {
@@ -467,10 +564,13 @@ proptest! {
             }
             Err(Error::BadPrices { total, .. }) => prop_assert!((1..=6).contains(&total)),
             Err(Error::NoModel { failures, .. }) => {
-                prop_assert!(!models.contains(&"naive"), "{:?}", failures);
+                prop_assert!(!models.contains(&"naive") && !models.is_empty(), "{:?}", failures);
                 prop_assert!(!failures.iter().any(|(_, why)| why.contains("panicked")), "{:?}", failures);
             }
             Err(other) => prop_assert!(false, "{}", other),
+        }
+        if models.contains(&"naive") {
+            assert_sound_evaluation(panel(), &request, "damaged");
         }
     }
 }

@@ -8,9 +8,11 @@ use folio_core::Error;
 use folio_core::portfolio::allocation::discrete_allocation;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
-use folio_core::portfolio::market::{self, MarketCaps, RiskAversion};
+use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
 use folio_core::portfolio::optimize::{Market, Objective, optimize, risk_contributions};
-use folio_core::portfolio::request::{Request, efficient_frontier, portfolio_performance};
+use folio_core::portfolio::request::{
+    Request, RiskFreeRate, efficient_frontier, portfolio_performance, risk_map,
+};
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
 use folio_core::task::Cancel;
@@ -34,6 +36,7 @@ fn best(
         returns: means,
         risk_aversion: RiskAversion::default(),
         risk_free_rate: 0.0,
+        market_weights: None,
         history: Some(history.returns()),
     };
     optimize(
@@ -234,6 +237,21 @@ fn frontier_and_performance() {
     assert!((performance.expected_return - optimum["return"].as_f64().unwrap()).abs() < 1e-12);
     assert!((performance.volatility - optimum["volatility"].as_f64().unwrap()).abs() < 1e-12);
     assert_eq!((performance.turnover, performance.tracking_error), (Some(0.0), Some(0.0)));
+    let map = risk_map(&request, &returns(), 20, &Cancel::default()).unwrap();
+    assert_eq!(map.frontier, frontier);
+    let best = map.max_sharpe.expect("a portfolio that beats a risk-free rate of zero");
+    assert!((best.expected_return - optimum["return"].as_f64().unwrap()).abs() < 1e-6);
+    assert!((best.volatility - optimum["volatility"].as_f64().unwrap()).abs() < 1e-6);
+    for (ticker, single) in map.tickers.iter().zip(&map.single) {
+        let alone = json!({ ticker.as_str(): 1 });
+        let expected = portfolio_performance(&request, &returns(), &alone, None, &Cancel::default()).unwrap();
+        assert_eq!(*single, expected, "{ticker}");
+    }
+    let risk_free_rate = RiskFreeRate::new(0.9).unwrap();
+    let prior = Some(Prior::parse("historical").unwrap());
+    let rich = Request { risk_free_rate, prior, ..Request::default() };
+    let map = risk_map(&rich, &returns(), 5, &Cancel::default()).unwrap();
+    assert!(map.max_sharpe.is_none() && map.frontier.len() == 5, "no ticker returns 90 % a year");
     let stranger =
         portfolio_performance(&request, &returns(), &json!({ "TSLA": 1 }), None, &Cancel::default());
     assert!(matches!(stranger, Err(Error::UnknownName { .. })));

@@ -345,7 +345,7 @@ fn given_covariances_are_checked_and_repaired_only_when_asked() {
         panic!()
     };
     assert!((smallest_eigenvalue + 0.8).abs() < 1e-12);
-    let repaired = repair(universe(), indefinite.clone()).unwrap();
+    let repaired = repair(universe(), indefinite.clone(), &Cancel::default()).unwrap();
     assert!(new(repaired.matrix().clone()).is_ok());
     // Singular is not indefinite.
     assert!(new(Array2::ones((3, 3))).is_ok());

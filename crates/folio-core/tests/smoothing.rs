@@ -65,3 +65,26 @@ fn ets_finds_a_damped_trend() {
         assert!((estimate / truth - 1.0).abs() < 0.12, "{name}: {estimate} for {truth}");
     }
 }
+
+/// The components in `detail` are those of the forecast: level, trend and damping give its path.
+#[test]
+fn the_components_make_the_forecast() {
+    for (ticker, y) in log_prices() {
+        for model in ["ets", "theta"] {
+            let fit = by_name(model).unwrap().fit(&y, 21, &task()).unwrap();
+            let detail = fit.detail();
+            let number = |key: &str, default: f64| detail[key].as_f64().unwrap_or(default);
+            let (trend, phi) = match model {
+                "theta" => (number("trend", f64::NAN) / 2.0, 1.0),
+                _ => (number("trend", 0.0), number("phi", 1.0)),
+            };
+            let path = fit.forecast(&y, &[y.len()], 21, &task()).unwrap().remove(0);
+            let mut damped = 0.0;
+            for (step, mean) in (1..).zip(path.mean) {
+                damped += phi.powi(step);
+                let expected = number("level", f64::NAN).ln() + damped * trend;
+                assert!((mean - expected).abs() < 1e-9, "{ticker} {model} {step}: {mean} {detail}");
+            }
+        }
+    }
+}

@@ -115,6 +115,64 @@ fn a_storm_of_cancels_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_evaluation_answers_a_cancel_and_does_not_depend_on_batches_or_threads() {
+    let database = Database::with_prices();
+    let all = "SELECT count(*) FROM forecast_evaluate_summary(horizon => 5)";
+    let times = cancel_times(&database, all, 20, Duration::from_millis(500));
+    judge_cancels("evaluations", &times, 15);
+    let mut session = database.session();
+    assert_no_slot_is_taken(&mut session);
+    let mut bits = |settings: &str| -> String {
+        session.batch_execute(settings).expect("SET");
+        session
+            .query_one(
+                "SELECT md5(string_agg(e::text, ';' ORDER BY ticker, model, step))
+                 FROM forecast_evaluate(horizon => 42, origins => 4, models => '{drift,theta,ridge}') AS e",
+                &[],
+            )
+            .expect("forecast_evaluate")
+            .get(0)
+    };
+    let at_once = bits("");
+    assert_eq!(bits("SET folio.memory_limit = '16MB'"), at_once);
+    assert_eq!(bits("RESET folio.memory_limit; SET folio.threads_per_call = 1"), at_once);
+}
+
+/// In a parallel query too, where the workers compute by themselves.
+#[test]
+fn bare_numbers_have_the_forecast_of_the_table_in_any_plan() {
+    let database = Database::with_prices();
+    let mut session = database.session();
+    let same = "SELECT count(*), bool_and((v).forecast = f) FROM (
+            SELECT ticker, forecast_values(closes, 5,
+                jsonb_build_object('ticker', ticker, 'models', '{theta,ridge}'::text[])) AS v
+            FROM series) AS _
+        JOIN (SELECT ticker, array_agg(forecast ORDER BY step) AS f
+            FROM forecast_ensemble(horizon => 5, models => '{theta,ridge}') GROUP BY ticker) AS __ USING (ticker)";
+    session
+        .batch_execute(
+            "CREATE TABLE series AS SELECT ticker, array_agg(close ORDER BY ts) AS closes FROM prices GROUP BY ticker;
+             ANALYZE series",
+        )
+        .expect("CREATE TABLE");
+    let parallel = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+        SET min_parallel_table_scan_size = 0; ALTER TABLE series SET (parallel_workers = 2)";
+    for plan in ["", parallel] {
+        session.batch_execute(plan).expect("SET");
+        let row = session.query_one(same, &[]).expect("forecast_values");
+        let (count, equal): (i64, bool) = (row.get(0), row.get(1));
+        assert!(count == 20 && equal, "{count} {plan}");
+    }
+    let plan: Vec<String> = session
+        .query("EXPLAIN SELECT forecast_values(closes, 5) FROM series", &[])
+        .expect("EXPLAIN")
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert!(plan.iter().any(|line| line.contains("Gather")), "no parallel plan: {plan:?}");
+}
+
+#[test]
 fn memory_does_not_grow_with_cancels() {
     let database = Database::with_prices();
     let mut session = database.session();
@@ -418,6 +476,8 @@ fn a_standby_answers_what_reads() {
     assert_eq!(there, allocation);
     for statement in [
         "SELECT * FROM forecast_members(ARRAY['AAPL'], models => '{naive}')",
+        "SELECT * FROM forecast_evaluate(ARRAY['AAPL'], origins => 2, models => '{naive}')",
+        "SELECT forecast_agg(ts, close, 5, '{\"models\": [\"naive\"]}') FROM prices WHERE ticker = 'AAPL'",
         "SELECT * FROM view_report()",
         "SELECT * FROM pool_status",
         "SELECT * FROM progress",

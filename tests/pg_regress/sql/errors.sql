@@ -58,6 +58,30 @@ SELECT ticker, step, ts, forecast IS NOT NULL AS has_forecast, status
 FROM forecast_ensemble('{A,ONE,BAD,NONE}'::text[], horizon => 1, models => '{naive}');
 SELECT ticker, model, status FROM forecast_members('{A,ONE,NONE}'::text[], horizon => 1, models => '{naive}');
 
+-- Evaluation, several levels, and forecasts of bare numbers.
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(origins => 0)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(stride => 0)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(gap => -1)$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate(fit_window => 'sliding')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_evaluate_summary(refit_every => 0)$$);
+SELECT ticker, model, step, n, status FROM forecast_evaluate('{A,ONE,BAD,NONE}'::text[], horizon => 1, origins => 2, models => '{drift,ridge}');
+SELECT model, step, tickers, n, status FROM forecast_evaluate_summary('{A,ONE,NONE}'::text[], horizon => 1, origins => 2, models => '{drift,ridge}');
+SELECT model, step, tickers, n, status FROM forecast_evaluate_summary('{ONE}'::text[], horizon => 1, models => '{drift}');
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{0.8,80}')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{}')$$);
+SELECT * FROM error_of($$SELECT * FROM forecast_intervals('{A}', levels => '{0.8,NULL}')$$);
+SELECT ticker, step, level, status FROM forecast_intervals('{ONE}', levels => '{0.8}');
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,0}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,NULL}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{{1,2},{3,4}}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1}')$$);
+SELECT * FROM error_of($$SELECT forecast_values(NULL)$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 0)$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 5, '{"levels": 0.9}')$$);
+SELECT * FROM error_of($$SELECT forecast_values('{1,2,3}', 5, '{"models": "naive"}')$$);
+SELECT * FROM error_of($$SELECT forecast_agg(ts, close, 5) FROM prices WHERE ticker = 'BAD'$$);
+SELECT * FROM error_of($$SELECT forecast_agg(ts, close, 5, '{"model": "naive"}') FROM prices WHERE ticker = 'A'$$);
+
 -- Portfolios.
 DELETE FROM prices WHERE ticker IN ('ONE', 'BAD');
 SELECT * FROM error_of($$SELECT * FROM black_litterman(views => '["D = 10%"]')$$);
@@ -88,6 +112,16 @@ SELECT * FROM error_of($$SELECT * FROM efficient_frontier(points => 1)$$);
 SELECT * FROM error_of($$SELECT * FROM portfolio_performance('{"NONE": 1}')$$);
 SELECT * FROM error_of($$SELECT * FROM covariance_matrix(covariance => 'exp_cov(0)')$$);
 SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(objective => 'hrp', constraints => '{"max_turnover": 0.1}')$$);
+
+-- A time at the end of what the server can hold is not wrapped into another.
+CREATE TABLE late AS
+SELECT 'A' AS ticker, timestamp '294276-12-01' + day * interval '1 day' AS ts, 100.0 + day % 3 AS close FROM generate_series(0, 29) AS day;
+SELECT * FROM error_of($$SELECT * FROM forecast_ensemble('A', models => '{naive}', prices => 'late')$$);
+
+-- Matrices that are given count too.
+SET folio.memory_limit = '16MB';
+SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,0},{0,1}}', '{0,0}', '{{1,0}}', '{0.1}', '{0.1}', 0.05)$$);
+RESET folio.memory_limit;
 
 -- A setting that is none of ours.
 SET folio.no_such_setting = 1;

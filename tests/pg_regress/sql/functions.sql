@@ -7,6 +7,7 @@ SELECT ticker, date '2024-01-01' + day AS ts,
        CASE ticker WHEN 'LINE' THEN 100 * exp(0.001 * day) WHEN 'SLOW' THEN 100 + 10 * sin(day / 10.0) ELSE 100 + 5 * sin(day) END AS close
 FROM unnest(ARRAY['LINE', 'SLOW', 'FAST']) AS ticker, generate_series(0, 499) AS day;
 SET folio.prices = 'waves';
+CREATE VIEW early AS SELECT * FROM waves WHERE ts <= '2025-01-01';
 
 -- The line grows by a tenth of a percent a day.
 SELECT ticker, step, ts, round(forecast::numeric, 4) AS forecast, status
@@ -29,6 +30,33 @@ SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v ->
        (v -> 0 ->> 'variance')::float8 > 0 AS has_variance
 FROM forecast_views('{LINE,NONE}', horizon => 10, models => '{drift}') AS v;
 
+-- On the line the last price errs by a tenth of a percent a day, and the drift by nothing.
+SELECT model, step, n, round(mae::numeric, 9) AS mae, round(rmse::numeric, 9) AS rmse, round(mase::numeric, 6) AS mase, round(relative_mae::numeric, 6) AS relative_mae,
+       direction, coverage_80, coverage_95, mean_width_95 > mean_width_80 AS wider, interval_score_80 = mean_width_80 AS no_miss, status
+FROM forecast_evaluate('{LINE}', horizon => 2, origins => 5, models => '{drift}');
+-- Where a wave turns, a model that sees it beats the last price, and the statistic says so. One fit serves five origins.
+SELECT model, step, tickers, n, relative_mae < 0.7 AS better, dm_statistic < -3 AS significant, p_value < 0.01 AS unlikely, direction > 0.7 AS knows_the_way, status
+FROM forecast_evaluate_summary('{FAST}', horizon => 2, origins => 20, refit_every => 5, models => '{arima}');
+-- As of an earlier day the later prices do not exist.
+SELECT bool_and(a = b) AS same FROM (SELECT array_agg(e ORDER BY model, step) AS a FROM forecast_evaluate('{FAST}', horizon => 2, origins => 3, models => '{theta}', as_of => '2025-01-01') AS e) AS _,
+LATERAL (SELECT array_agg(e ORDER BY model, step) AS b FROM forecast_evaluate('{FAST}', horizon => 2, origins => 3, models => '{theta}', prices => 'early') AS e) AS __;
+-- Several levels: within one another, and each the one that forecast_ensemble gives.
+SELECT step, level, lower < forecast AND forecast < upper AS has_interval, upper > lag(upper, 1, 0) OVER (PARTITION BY step ORDER BY level) AS wider
+FROM forecast_intervals('{FAST}', levels => '{0.95,0.5,0.8,0.5}', horizon => 2, models => '{naive,theta}');
+SELECT count(*) AS same FROM forecast_intervals('{FAST}', horizon => 3, models => '{naive}') AS i
+JOIN forecast_ensemble('FAST', horizon => 3, models => '{naive}') AS e ON (e.step, e.lower, e.upper, e.ts, i.level) = (i.step, i.lower, i.upper, i.ts, 0.8);
+-- Bare numbers, as an array and as rows in any order, have the forecast of the table.
+SELECT bool_and(v.forecast = f AND v.lower = l AND v.upper = u AND v = a) AS same, v.status FROM
+(SELECT array_agg(forecast ORDER BY step) AS f, array_agg(lower ORDER BY step) AS l, array_agg(upper ORDER BY step) AS u FROM forecast_ensemble('FAST', horizon => 5)) AS e,
+(SELECT (forecast_values(array_agg(close ORDER BY ts), 5, '{"ticker": "FAST"}')).*, forecast_agg(ts, close, 5, '{"ticker": "FAST"}' ORDER BY close) AS a FROM waves WHERE ticker = 'FAST') AS v (forecast, lower, upper, status, a),
+LATERAL (SELECT ROW(v.forecast, v.lower, v.upper, v.status)::forecast_result AS v) AS _ GROUP BY v.status;
+SELECT ticker, array_length((r).forecast, 1) AS steps, (r).status FROM (SELECT ticker, forecast_agg(ts, close, 3, '{"models": ["drift"]}') AS r FROM waves GROUP BY ticker) AS _ ORDER BY ticker;
+SELECT forecast_agg(ts, close, 3) IS NULL AS nothing_of_no_rows FROM waves WHERE false;
+SELECT proname, provolatile, proparallel FROM pg_proc WHERE proname IN ('forecast_values', 'forecast_agg') AND pronamespace = 'folio'::regnamespace;
+-- What the features and the components are.
+SELECT model, detail ?& ARRAY['level', 'alpha', 'sigma'] AS has_components FROM forecast_members('{SLOW}', models => '{theta,ets}', horizon => 2);
+SELECT detail -> 'steps' -> 0 -> CASE model WHEN 'ridge' THEN 'coefficients' ELSE 'gain' END -> 0 ? 'feature' AS names_features FROM forecast_members('{FAST}', models => '{xgboost,ridge}', horizon => 2);
+
 -- Equal market weights, no views: the market's own portfolio comes back from its own returns.
 SELECT ticker, round(market_weight::numeric, 6) AS market_weight, view_return, round(weight::numeric, 6) AS weight, round(active_weight::numeric, 6) AS active_weight
 FROM black_litterman('{SLOW,FAST}', market_caps => '{"SLOW": 3, "FAST": 1}');
@@ -36,6 +64,25 @@ FROM black_litterman('{SLOW,FAST}', market_caps => '{"SLOW": 3, "FAST": 1}');
 SELECT ticker, round(posterior_return::numeric, 6) AS posterior_return FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 1}]') WHERE ticker = 'SLOW';
 SELECT bool_and(abs(posterior_return - prior_return) < 1e-15) AS unchanged FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "confidence": 0}]');
 SELECT view, view_return, round(implied_confidence::numeric, 6) AS implied_confidence FROM view_report('{SLOW,FAST}', views => '["SLOW = 10%", {"view": "FAST - SLOW = 2%", "confidence": 0.3}]');
+CREATE TABLE noisy AS SELECT 'LINE_WITH_NOISE' AS ticker, date '2024-01-01' + day AS ts, 100 * exp(0.001 * day + 0.01 * sin(day * day)) AS close FROM generate_series(0, 99) AS day;
+-- The same views as arrays, their columns named; and an Omega for all of them, as a vector and as a matrix.
+SELECT bool_and(a.posterior_return = b.posterior_return) AS same
+FROM black_litterman('{SLOW,FAST}', views => '["SLOW = 10%", "FAST - SLOW = 2%"]') AS a
+JOIN black_litterman('{SLOW,FAST}', views => '{"tickers": ["FAST", "SLOW"], "p": [[0, 1], [1, -1]], "q": [0.1, 0.02]}') AS b USING (ticker);
+SELECT bool_and(a.posterior_return = b.posterior_return) AS same, bool_and(a.posterior_return = c.posterior_return) AS same_as_matrix
+FROM black_litterman('{SLOW,FAST}', views => '[{"view": "SLOW = 10%", "variance": 0.01}, {"view": "FAST - SLOW = 2%", "variance": 0.02}]') AS a
+JOIN black_litterman('{SLOW,FAST}', views => '{"views": ["SLOW = 10%", "FAST - SLOW = 2%"], "omega": [0.01, 0.02]}') AS b USING (ticker)
+JOIN black_litterman('{SLOW,FAST}', views => '{"views": ["SLOW = 10%", "FAST - SLOW = 2%"], "omega": [[0.01, 0], [0, 0.02]]}') AS c USING (ticker);
+-- Inputs from a relation, and from the prices.
+CREATE TABLE company (ticker text, cap numeric, sector text);
+INSERT INTO company VALUES ('SLOW', 3, 'calm'), ('FAST', 1, 'wild');
+SELECT by_ticker('company', 'cap') AS caps, by_ticker('company', 'sector') AS sectors;
+INSERT INTO company VALUES ('SLOW', 4, 'calm');
+SELECT by_ticker('company', 'cap');
+SELECT observations('{SLOW,FAST}') AS t, observations('{SLOW,FAST}', history => 11) AS short_t;
+SELECT risk_aversion > 0 AS is_positive, abs(risk_aversion - (mean * 252 - 0.01) / (variance * 252)) < 1e-9 * risk_aversion AS is_its_definition
+FROM market_implied_risk_aversion('LINE_WITH_NOISE', risk_free_rate => 0.01, prices => 'noisy') AS risk_aversion,
+     (SELECT avg(r) AS mean, var_samp(r) AS variance FROM (SELECT close / lag(close) OVER (ORDER BY ts) - 1 AS r FROM noisy) AS returns) AS moments;
 SELECT ticker, round(weight::numeric, 6) AS weight, round(risk_contribution::numeric, 6) AS risk_contribution FROM optimize_portfolio('{SLOW,FAST}', objective => 'risk_parity');
 SELECT point, volatility > 0 AS has_risk, round((SELECT sum(value::float8) FROM jsonb_each_text(weights))::numeric, 9) AS sum_of_weights FROM efficient_frontier('{SLOW,FAST}', points => 3);
 SELECT ticker, other_ticker, round(correlation::numeric, 3) AS correlation FROM covariance_matrix('{SLOW,FAST}', covariance => 'sample_cov');

@@ -1,15 +1,13 @@
 //! The plan and the combination: a job per ticker and model, then per ticker weights, a path and an interval.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::interval;
-use super::member::{self, Member, MemberFit, Split};
+use super::member::Member;
+use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
-use super::weight;
-use crate::model::Failure;
 use crate::panel::{PricePanel, Series, Timestamp};
-use crate::task::{self, Cancel, Executor};
+use crate::task::{Cancel, Executor};
 use crate::{Error, Result};
 
 /// The fewest prices that give a change to forecast from.
@@ -62,14 +60,19 @@ pub struct Ensemble {
 /// What the interval of any level is computed from.
 #[derive(Debug, Clone)]
 struct Basis {
-    plan: Arc<Plan>,
+    serving: Arc<Serving>,
     /// The forecast log prices.
     path: Vec<f64>,
-    /// The ensemble's validated errors, each row with its origin.
-    errors: Vec<(usize, Vec<f64>)>,
+    /// The ensemble's validated errors.
+    errors: Errors,
 }
 
 impl Ensemble {
+    /// The prices that it was forecast from.
+    pub fn history(&self) -> &Series {
+        &self.basis.serving.series
+    }
+
     /// The steps with the interval of another level; the models do not run again.
     pub fn steps_at(&self, level: Level) -> Vec<Step> {
         self.basis.steps(level)
@@ -95,94 +98,57 @@ pub fn forecast(
     executor: &dyn Executor,
     cancel: &Cancel,
 ) -> Result<Vec<Report>> {
-    let plans: Vec<(String, Result<Arc<Plan>>)> = panel
+    let tickers: Vec<(String, Result<Arc<Serving>>)> = panel
         .into_columns()
         .into_iter()
-        .map(|(ticker, series)| (ticker, series.and_then(Plan::new)))
+        .map(|(ticker, series)| (ticker, series.and_then(Serving::new)))
         .collect();
-    let outcomes = run(&plans, request, executor, cancel)?;
-    let mut outcomes = outcomes.into_iter();
-    let report = |(ticker, plan): (String, Result<Arc<Plan>>)| {
-        let outcome = plan.and_then(|plan| {
-            let members = outcomes.by_ref().take(request.models.models().len()).collect();
-            combine(&ticker, plan, members, request)
-        });
+    let plans: Vec<Arc<Plan>> =
+        tickers.iter().filter_map(|(_, serving)| Some(Arc::clone(&serving.as_ref().ok()?.plan))).collect();
+    let mut members = plan::run(&plans, request, executor, cancel)?.into_iter();
+    let report = |(ticker, serving): (String, Result<Arc<Serving>>)| {
+        let outcome =
+            serving.and_then(|serving| combine(serving, members.next().unwrap_or_default(), request));
         Report { ticker, outcome }
     };
-    Ok(plans.into_iter().map(report).collect())
+    Ok(tickers.into_iter().map(report).collect())
 }
 
-/// What every model of one ticker reads.
+/// A ticker to forecast: its prices, and the plan that ends with them.
 #[derive(Debug)]
-struct Plan {
+struct Serving {
     series: Series,
-    log_prices: Vec<f64>,
-    split: Option<Split>,
+    plan: Arc<Plan>,
 }
 
-impl Plan {
-    fn new(series: Series) -> Result<Arc<Plan>> {
+impl Serving {
+    fn new(series: Series) -> Result<Arc<Serving>> {
         let got = series.close().len();
         if got < MIN_PRICES {
             let found = vec![(series.ticker().to_owned(), got)];
             return Err(Error::TooShort { need: MIN_PRICES, found });
         }
-        Ok(Arc::new(Plan { log_prices: series.log_prices(), split: Split::of(got), series }))
+        let plan = Plan::new(series.ticker(), series.log_prices().into(), 0..got, &[got]);
+        Ok(Arc::new(Serving { series, plan: Arc::new(plan) }))
     }
 }
 
-/// Runs every model of every plan; the members of one ticker follow each other.
-fn run(
-    plans: &[(String, Result<Arc<Plan>>)],
-    request: &Request,
-    executor: &dyn Executor,
-    cancel: &Cancel,
-) -> Result<Vec<Member>> {
-    let planned = plans.iter().filter_map(|(_, plan)| plan.as_ref().ok());
-    let items: Vec<_> = planned
-        .flat_map(|plan| request.models.models().iter().map(move |&model| (Arc::clone(plan), model)))
-        .collect();
-    let names: Vec<&'static str> = items.iter().map(|(_, model)| model.name()).collect();
-    let (request, flag) = (request.clone(), cancel.clone());
-    let outcomes = task::map(executor, cancel, items, move |(plan, model)| {
-        let seed = request.seed.derive(plan.series.ticker());
-        member::run(model, seed, &plan.log_prices, plan.split.as_ref(), &request, &flag)
-    })?;
-    let member = |(outcome, model): (Result<Member, task::Panicked>, &'static str)| {
-        outcome.unwrap_or_else(|task::Panicked(message)| Member {
-            model,
-            outcome: Err(Failure::Panicked(message)),
-            elapsed: Duration::ZERO,
-        })
-    };
-    Ok(outcomes.into_iter().zip(names).map(member).collect())
-}
-
-fn combine(ticker: &str, plan: Arc<Plan>, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
-    let horizon = request.horizon.steps();
+fn combine(serving: Arc<Serving>, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
+    let (horizon, plan) = (request.horizon.steps(), &serving.plan);
+    if plan::fits(&members).next().is_none() {
+        return Err(no_model(serving.series.ticker(), &members));
+    }
+    plan::weigh(plan, &mut members, horizon);
     let missing: Vec<&'static str> =
         members.iter().filter(|member| member.outcome.is_err()).map(|member| member.model).collect();
-    let mut fits: Vec<&mut MemberFit> =
-        members.iter_mut().filter_map(|member| member.outcome.as_mut().ok()).collect();
-    if fits.is_empty() {
-        return Err(no_model(ticker, &members));
-    }
-    weight::assign(&mut fits, horizon);
-    let y = &plan.log_prices;
-    if let Some(split) = &plan.split {
-        fits.iter_mut().for_each(|fit| fit.relative_mae = relative_mae(y, &split.origins, &fit.errors));
-    }
-    let path: Vec<f64> = (0..horizon)
-        .map(|step| fits.iter().map(|fit| fit.weights[step] * fit.path.mean[step]).sum())
-        .collect();
-    let errors = plan.split.as_ref().map(|split| combined_errors(&split.origins, &fits)).unwrap_or_default();
-    let status = match (&plan.split, missing.is_empty()) {
-        (None, _) => Status::ShortHistory { prices: y.len() },
-        (Some(_), true) => Status::Complete,
-        (Some(_), false) => Status::Partial { missing },
+    let status = match (plan.validates(), missing.is_empty()) {
+        (false, _) => Status::ShortHistory { prices: plan.fitted().len() },
+        (true, true) => Status::Complete,
+        (true, false) => Status::Partial { missing },
     };
-    let last_close = plan.series.close().last().copied().unwrap_or(f64::NAN);
-    let basis = Basis { plan, path, errors };
+    let last_close = serving.series.close().last().copied().unwrap_or(f64::NAN);
+    let (path, errors) = (plan::path(&members, 0, horizon), plan::combined_errors(plan, &members));
+    let basis = Basis { serving, path, errors };
     Ok(Ensemble { last_close, steps: basis.steps(request.level), members, status, basis })
 }
 
@@ -192,33 +158,11 @@ fn no_model(ticker: &str, members: &[Member]) -> Error {
     Error::NoModel { ticker: ticker.to_owned(), failures: members.iter().filter_map(reason).collect() }
 }
 
-/// The weighted errors of the members at each origin; the weights sum to one, so they are the ensemble's errors.
-fn combined_errors(origins: &[usize], fits: &[&mut MemberFit]) -> Vec<(usize, Vec<f64>)> {
-    let voters: Vec<&MemberFit> =
-        fits.iter().map(|fit| &**fit).filter(|fit| !fit.errors.is_empty()).collect();
-    let Some(first) = voters.first() else { return Vec::new() };
-    let at =
-        |row: usize, step: usize| voters.iter().map(|fit| fit.weights[step] * fit.errors[row][step]).sum();
-    let combined = |(row, &origin): (usize, &usize)| {
-        (origin, (0..first.errors[row].len()).map(|step| at(row, step)).collect())
-    };
-    origins.iter().enumerate().map(combined).collect()
-}
-
-fn relative_mae(y: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Option<f64> {
-    let own: f64 = errors.iter().flatten().map(|error| error.abs()).sum();
-    let naive_from = |(&origin, row): (&usize, &Vec<f64>)| {
-        (0..row.len()).map(|step| (y[origin + step] - y[origin - 1]).abs()).sum::<f64>()
-    };
-    let naive: f64 = origins.iter().zip(errors).map(naive_from).sum();
-    (naive > 0.0).then(|| own / naive)
-}
-
 impl Basis {
     fn steps(&self, level: Level) -> Vec<Step> {
         let horizon = self.path.len();
-        let widths = interval::half_widths(&self.plan.log_prices, &self.errors, level, horizon);
-        let last = self.plan.series.ts().last().copied().unwrap_or(Timestamp(0));
+        let widths = interval::half_widths(self.serving.plan.before(0), &self.errors, level, horizon);
+        let last = self.serving.series.ts().last().copied().unwrap_or(Timestamp(0));
         let step = |((ts, mean), width): ((Timestamp, &f64), f64)| Step {
             ts,
             forecast: price(*mean),
@@ -230,17 +174,18 @@ impl Basis {
 }
 
 /// The price of this logarithm; one beyond the largest double, which only a bound can be, is said to be that double.
-fn price(log: f64) -> f64 {
+pub(super) fn price(log: f64) -> f64 {
     log.exp().min(f64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
     use crate::forecast::{Horizon, ModelSet};
-    use crate::model::{Fitted, Model, Path, by_name};
+    use crate::model::{Failure, Fitted, Model, Path, by_name};
     use crate::panel::PriceRow;
     use crate::task::{Inline, Seed, Task};
 

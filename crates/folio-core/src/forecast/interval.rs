@@ -39,17 +39,53 @@ const ERROR_RATIO: std::ops::RangeInclusive<f64> = 0.8..=3.0;
 ///
 /// `errors` are the ensemble's validated errors, each row with its origin; empty where nothing was validated.
 pub(super) fn half_widths(y: &[f64], errors: &[(usize, Vec<f64>)], level: Level, horizon: usize) -> Vec<f64> {
-    let volatility = Volatility::of(y);
-    let ratio = error_ratio(y, errors, &volatility);
-    let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
-    let mut widest = 0.0f64;
-    (1..=horizon)
-        .map(|step| {
-            let quantile = score_quantile(y, &volatility, step, level, normal);
-            widest = widest.max(ratio * quantile * volatility.expected(y.len(), step));
-            widest
-        })
-        .collect()
+    let history = History::new(y);
+    let ratio = history.error_ratio(errors);
+    history.half_widths(level, horizon).into_iter().map(|width| ratio * width).collect()
+}
+
+/// A history with its volatility: what the intervals of every forecaster at its end have in common.
+pub(super) struct History<'a> {
+    y: &'a [f64],
+    volatility: Volatility,
+}
+
+impl History<'_> {
+    /// The history of these log prices.
+    pub fn new(y: &[f64]) -> History<'_> {
+        History { y, volatility: Volatility::of(y) }
+    }
+
+    /// Half-widths of the interval around the last price.
+    pub fn half_widths(&self, level: Level, horizon: usize) -> Vec<f64> {
+        let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
+        let mut widest = 0.0f64;
+        (1..=horizon)
+            .map(|step| {
+                let quantile = score_quantile(self.y, &self.volatility, step, level, normal);
+                widest = widest.max(quantile * self.volatility.expected(self.y.len(), step));
+                widest
+            })
+            .collect()
+    }
+
+    /// How much wider the interval of a forecaster with these errors is: its mean score over the last price's, at the
+    /// same origins and steps.
+    pub fn error_ratio(&self, errors: &[(usize, Vec<f64>)]) -> f64 {
+        let (mut forecaster, mut last_price) = (0.0, 0.0);
+        for (origin, row) in errors {
+            for (index, error) in row.iter().enumerate() {
+                let scale = self.volatility.expected(*origin, index + 1);
+                forecaster += score(*error, scale).unwrap_or(0.0);
+                last_price += score(self.y[origin + index] - self.y[origin - 1], scale).unwrap_or(0.0);
+            }
+        }
+        if last_price > 0.0 {
+            (forecaster / last_price).clamp(*ERROR_RATIO.start(), *ERROR_RATIO.end())
+        } else {
+            1.0
+        }
+    }
 }
 
 /// The volatility that was expected at each origin of a history.
@@ -98,23 +134,6 @@ fn score_quantile(y: &[f64], volatility: &Volatility, step: usize, level: Level,
 
 fn score(error: f64, scale: f64) -> Option<f64> {
     (scale > 0.0).then(|| error.abs() / scale)
-}
-
-/// The ensemble's mean score over the last price's, at the same origins and steps.
-fn error_ratio(y: &[f64], errors: &[(usize, Vec<f64>)], volatility: &Volatility) -> f64 {
-    let (mut ensemble, mut last_price) = (0.0, 0.0);
-    for (origin, row) in errors {
-        for (index, error) in row.iter().enumerate() {
-            let scale = volatility.expected(*origin, index + 1);
-            ensemble += score(*error, scale).unwrap_or(0.0);
-            last_price += score(y[origin + index] - y[origin - 1], scale).unwrap_or(0.0);
-        }
-    }
-    if last_price > 0.0 {
-        (ensemble / last_price).clamp(*ERROR_RATIO.start(), *ERROR_RATIO.end())
-    } else {
-        1.0
-    }
 }
 
 #[cfg(test)]

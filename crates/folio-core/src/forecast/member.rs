@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ensemble;
 use super::request::Request;
 use crate::model::{Failure, Model, Path};
 use crate::task::{Cancel, Outcome, Seed, Task};
@@ -46,6 +47,11 @@ impl Split {
         Some(Split { training, origins })
     }
 
+    /// The shortest history that can be validated on.
+    pub fn shortest_history() -> usize {
+        (MIN_TRAINING_DAYS..).find(|&n| Split::of(n).is_some()).unwrap_or(usize::MAX)
+    }
+
     fn training_days(n: usize) -> usize {
         n - ((n as f64 * VALIDATION_SHARE) as usize).min(MAX_VALIDATION_DAYS)
     }
@@ -78,8 +84,8 @@ impl Outcome for Member {
 /// A model's forecast of a ticker, and what is known of its quality.
 #[derive(Debug, Clone)]
 pub struct MemberFit {
-    /// The forecast of the log price, from a fit to the whole history.
-    pub path: Path,
+    /// The forecasts of the log price, one for each origin of the plan.
+    pub(super) paths: Vec<Path>,
     /// The weight at each step; zero until the ensemble is combined.
     pub weights: Vec<f64>,
     /// The root mean squared error of the log price, out of sample, over all steps; None without validation.
@@ -93,49 +99,73 @@ pub struct MemberFit {
 }
 
 impl MemberFit {
+    /// The forecast of the log price, from a fit to the whole history.
+    pub fn path(&self) -> &Path {
+        &self.paths[self.paths.len() - 1]
+    }
+
     /// The mean of the weights over the steps.
     pub fn weight(&self) -> f64 {
         self.weights.iter().sum::<f64>() / self.weights.len() as f64
     }
+
+    /// The forecast price at each step.
+    pub fn prices(&self) -> Vec<f64> {
+        self.path().mean.iter().map(|&log| ensemble::price(log)).collect()
+    }
+}
+
+/// What a model has to do.
+pub(super) struct Work<'a> {
+    /// The log prices that may be read.
+    pub y: &'a [f64],
+    /// How many of them are known when the model is fitted and validated.
+    pub fitted: usize,
+    /// Where to forecast from: at least one origin.
+    pub origins: &'a [usize],
+    /// How it is validated.
+    pub split: Option<&'a Split>,
 }
 
 /// Fits, validates and forecasts.
 pub(super) fn run(
     model: &'static dyn Model,
     ticker_seed: Seed,
-    y: &[f64],
-    split: Option<&Split>,
+    work: &Work<'_>,
     request: &Request,
     cancel: &Cancel,
 ) -> Member {
     let start = (request.clock)();
     let task = Task { cancel: cancel.clone(), seed: ticker_seed.derive(model.name()) };
-    let outcome = fit_and_forecast(model, y, split, request.horizon.steps(), &task);
+    let outcome = fit_and_forecast(model, work, request.horizon.steps(), &task);
     Member { model: model.name(), outcome, elapsed: (request.clock)().saturating_sub(start) }
 }
 
 fn fit_and_forecast(
     model: &dyn Model,
-    y: &[f64],
-    split: Option<&Split>,
+    work: &Work<'_>,
     horizon: usize,
     task: &Task,
 ) -> Result<MemberFit, Failure> {
+    // Whatever comes after it is known to the forecasts only, not to the fit nor to the weights.
+    let known = &work.y[..work.fitted];
     // A model that is too long for the training days is told in days of history, the number that a user can change.
     let of_history = |failure| match failure {
-        Failure::TooShort { need, .. } => Failure::TooShort { need: Split::history_for(need), got: y.len() },
+        Failure::TooShort { need, .. } => {
+            Failure::TooShort { need: Split::history_for(need), got: known.len() }
+        }
         other => other,
     };
-    let validated = split.map(|split| validate(model, y, split, horizon, task)).transpose();
+    let validated = work.split.map(|split| validate(model, known, split, horizon, task)).transpose();
     let errors = validated.map_err(of_history)?.unwrap_or_default();
-    let fitted = model.fit(y, horizon, task)?;
-    let path = fitted.forecast(y, &[y.len()], horizon, task)?.pop().ok_or(Failure::NotFinite("forecast"))?;
-    require_finite(&path)?;
-    if path.mean.iter().any(|log| !(log.exp() > 0.0 && log.exp().is_finite())) {
-        return Err(Failure::NotFinite("price"));
+    let fitted = model.fit(known, horizon, task)?;
+    let paths = fitted.forecast(work.y, work.origins, horizon, task)?;
+    if paths.len() != work.origins.len() || paths.is_empty() {
+        return Err(Failure::NotFinite("forecast"));
     }
+    paths.iter().try_for_each(require_prices)?;
     Ok(MemberFit {
-        path,
+        paths,
         weights: vec![0.0; horizon],
         validation_rmse: root_mean_square(&errors),
         relative_mae: None,
@@ -165,6 +195,15 @@ fn require_finite(path: &Path) -> Result<(), Failure> {
     if finite { Ok(()) } else { Err(Failure::NotFinite("forecast")) }
 }
 
+/// A path that is finite, and whose logarithms are those of prices.
+fn require_prices(path: &Path) -> Result<(), Failure> {
+    require_finite(path)?;
+    if path.mean.iter().any(|log| !(log.exp() > 0.0 && log.exp().is_finite())) {
+        return Err(Failure::NotFinite("price"));
+    }
+    Ok(())
+}
+
 fn root_mean_square(errors: &[Vec<f64>]) -> Option<f64> {
     let count = errors.iter().map(Vec::len).sum::<usize>();
     let squares = errors.iter().flatten().map(|error| error * error).sum::<f64>();
@@ -177,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_split_trains_before_it_validates() {
-        assert_eq!(Split::of(66), None);
+        assert_eq!((Split::of(66), Split::shortest_history()), (None, 67));
         for n in [67, 100, 1000, 8000] {
             let split = Split::of(n).unwrap();
             assert!(split.training >= MIN_TRAINING_DAYS && split.training <= split.origins[0]);

@@ -1,5 +1,6 @@
 //! How much memory a forecast takes, estimated before it starts: a failed allocation would end the whole process.
 
+use super::evaluate::Evaluation;
 use super::member::MAX_ORIGINS;
 use super::request::Request;
 use crate::panel::PricePanel;
@@ -25,8 +26,8 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Plans for a panel, of `tickers` in all, on up to `threads` threads, within `limit` bytes. Threads are given up
-    /// before the call is.
+    /// Plans forecasts of a panel, of `tickers` in all, on up to `threads` threads, within `limit` bytes. Threads are
+    /// given up before the call is.
     ///
     /// # Errors
     /// [`Error::MemoryLimit`] where one ticker alone does not fit.
@@ -37,12 +38,34 @@ impl Batches {
         threads: usize,
         limit: usize,
     ) -> Result<Batches> {
+        let rows = tickers * request.horizon.steps();
+        Batches::plan(panel, rows, fit_bytes(request), threads, limit)
+    }
+
+    /// The same for an evaluation.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] where one ticker alone does not fit.
+    pub fn of_evaluation(
+        panel: &PricePanel,
+        tickers: usize,
+        evaluation: &Evaluation,
+        threads: usize,
+        limit: usize,
+    ) -> Result<Batches> {
+        let request = evaluation.request();
+        let forecasters = request.models.models().len() + 2;
+        let rows = tickers * request.horizon.steps() * forecasters;
+        Batches::plan(panel, rows, evaluation.report_bytes(fit_bytes(request)), threads, limit)
+    }
+
+    /// `rows` are those of the whole result, `report` the bytes that a ticker takes until it is combined.
+    fn plan(panel: &PricePanel, rows: usize, report: usize, threads: usize, limit: usize) -> Result<Batches> {
         let lengths =
             || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
         let prices = lengths().sum::<usize>() * 2 * size_of::<f64>();
-        let fixed = prices + tickers * request.horizon.steps() * ROW_BYTES;
+        let fixed = prices + rows * ROW_BYTES;
         let task = TASK_BYTES + lengths().max().unwrap_or(0) * TASK_BYTES_PER_PRICE;
-        let report = report_bytes(request);
         let room = limit.saturating_sub(fixed);
         if room < task + report {
             return Err(Error::MemoryLimit { need_bytes: fixed + task + report, limit_bytes: limit });
@@ -52,8 +75,9 @@ impl Batches {
     }
 }
 
-/// What the models of one ticker bring, until they are combined: errors by origin and step, paths and weights.
-fn report_bytes(request: &Request) -> usize {
+/// What the models of one ticker bring from one fit, until they are combined: errors by origin and step, paths and
+/// weights.
+fn fit_bytes(request: &Request) -> usize {
     request.models.models().len() * (MAX_ORIGINS + 3) * request.horizon.steps() * size_of::<f64>()
 }
 

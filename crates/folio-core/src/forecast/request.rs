@@ -12,6 +12,9 @@ pub const DEFAULT_HORIZON: usize = 21;
 /// The default level of intervals.
 pub const DEFAULT_LEVEL: f64 = 0.8;
 
+/// The default levels where several are asked for: the middle half, the default, and nearly all.
+pub const DEFAULT_LEVELS: [f64; 3] = [0.5, DEFAULT_LEVEL, 0.95];
+
 /// How many steps ahead: 1 to [`MAX_HORIZON`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Horizon(usize);
@@ -61,6 +64,24 @@ impl Level {
             value: level.to_string(),
             expected: format!("a share from 0.01 to 0.99{hint}"),
         })
+    }
+
+    /// Several levels, rising, each once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an empty list or a level that is none.
+    pub fn several(levels: &[f64]) -> Result<Vec<Level>> {
+        if levels.is_empty() {
+            return Err(Error::InvalidArgument {
+                argument: "levels",
+                value: "{}".to_owned(),
+                expected: "at least one share from 0.01 to 0.99".to_owned(),
+            });
+        }
+        let mut levels = levels.iter().map(|&level| Level::new(level)).collect::<Result<Vec<Level>>>()?;
+        levels.sort_by(|a, b| a.0.total_cmp(&b.0));
+        levels.dedup();
+        Ok(levels)
     }
 
     /// The share.

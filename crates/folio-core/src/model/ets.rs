@@ -113,7 +113,8 @@ impl Form {
             + 2.0 * parameters
             + 2.0 * parameters * (parameters + 1.0) / (count - parameters - 1.0);
         let sigma = (squares.max(f64::MIN_POSITIVE) / (count - parameters)).sqrt();
-        Ok(Fit { form: self, smoothing, initial, sigma, aicc })
+        let last = smoothing.last_state(y, initial);
+        Ok(Fit { form: self, smoothing, initial, last, sigma, aicc })
     }
 
     fn search<const N: usize>(
@@ -135,6 +136,8 @@ struct Fit {
     form: Form,
     smoothing: Smoothing,
     initial: State,
+    /// Level and slope after the last price.
+    last: State,
     sigma: f64,
     aicc: f64,
 }
@@ -161,12 +164,14 @@ impl Fitted for Fit {
         let mut detail = json!({
             "form": self.form.name(),
             "alpha": alpha,
-            "initial_slope": self.initial.slope,
+            "level": self.last.level.exp(),
             "sigma": self.sigma,
             "aicc": self.aicc,
         });
         if self.form != Form::Simple {
             detail["beta"] = json!(beta);
+            detail["trend"] = json!(self.last.slope);
+            detail["initial_trend"] = json!(self.initial.slope);
         }
         if self.form == Form::DampedTrend {
             detail["phi"] = json!(phi);

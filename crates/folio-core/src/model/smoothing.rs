@@ -96,6 +96,11 @@ impl Smoothing {
             .collect()
     }
 
+    /// The state after all of `y`, in its unit.
+    pub(crate) fn last_state(&self, y: &[f64], initial: State) -> State {
+        self.states(y, initial).pop().unwrap_or(initial)
+    }
+
     /// The forecasts of the mean from `state`, and their standard deviations for errors of standard deviation
     /// `sigma`: class 1 of Hyndman et al. 2008, table 6.2, v(h) = sigma^2 (1 + sum over j < h of c(j)^2) with
     /// c(j) = alpha + beta (phi + ... + phi^j).

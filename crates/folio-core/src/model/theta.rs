@@ -48,7 +48,8 @@ impl Model for Theta {
         if !(sigma.is_finite() && initial.level.is_finite() && drift.is_finite()) {
             return Err(Failure::NotFinite("theta"));
         }
-        Ok(Box::new(Fit { smoothing, initial, sigma }))
+        let level = smoothing.last_state(y, initial).level;
+        Ok(Box::new(Fit { smoothing, initial, level, sigma }))
     }
 }
 
@@ -68,6 +69,8 @@ struct Fit {
     smoothing: Smoothing,
     /// Its slope is the drift; without beta it never changes.
     initial: State,
+    /// The level after the last price.
+    level: f64,
     sigma: f64,
 }
 
@@ -83,7 +86,13 @@ impl Fitted for Fit {
     }
 
     fn detail(&self) -> Value {
-        json!({ "alpha": self.smoothing.alpha, "drift": self.initial.slope, "sigma": self.sigma })
+        json!({
+            "alpha": self.smoothing.alpha,
+            "level": self.level.exp(),
+            "drift": self.initial.slope,
+            "trend": 2.0 * self.initial.slope,
+            "sigma": self.sigma,
+        })
     }
 }
 

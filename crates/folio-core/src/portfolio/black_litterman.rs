@@ -271,7 +271,7 @@ impl Model<'_> {
         };
         let posterior = posterior(covariance, prior, p.view(), q.view(), omega.view(), self.tau, cancel)?
             .map_err(quote)?;
-        let certain = self.certain(&p, &q)?;
+        let certain = self.certain(&p, &q, cancel)?;
         let view_returns = self.view_returns(&p, &certain);
         let reports = self.reports(&kept, &p, &q, &omega, &posterior, &certain, cancel)?;
         Ok(Outcome { posterior, reports, view_returns })
@@ -328,12 +328,12 @@ impl Model<'_> {
 
     /// (P Sigma P')^+ (Q - P pi): what moves the prior onto views that all hold. The pseudo-inverse averages views
     /// that contradict each other.
-    fn certain(&self, p: &Array2<f64>, q: &Array1<f64>) -> Result<Array1<f64>> {
+    fn certain(&self, p: &Array2<f64>, q: &Array1<f64>, cancel: &Cancel) -> Result<Array1<f64>> {
         if q.is_empty() {
             return Ok(Array1::zeros(0));
         }
         let system = p.dot(self.covariance).dot(&p.t());
-        let (values, vectors) = linalg::eigen(system.view())?;
+        let (values, vectors) = linalg::eigen(system.view(), cancel)?;
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(*value));
         let inverse = values.mapv(|value| if value > DEPENDENT_VIEW * largest { 1.0 / value } else { 0.0 });
         let surprise = q - &p.dot(self.prior);

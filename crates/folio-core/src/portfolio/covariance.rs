@@ -162,7 +162,7 @@ impl CovarianceMethod {
             CovarianceMethod::LedoitWolfConstantCorrelation => constant_correlation(&centred, gram),
             CovarianceMethod::LedoitWolfSingleFactor => single_factor(&centred, gram / days),
             CovarianceMethod::Oas => oracle_approximating(days, gram / days),
-            CovarianceMethod::Denoised => return Ok((denoised(days, gram / (days - 1.0))?, None)),
+            CovarianceMethod::Denoised => return Ok((denoised(days, gram / (days - 1.0), cancel)?, None)),
             _ => return Ok((gram / (days - 1.0), None)),
         };
         Ok((matrix, Some(shrinkage)))
@@ -268,7 +268,7 @@ pub(crate) fn semidefinite(
         shifted[(i, i)] += NEGATIVE_EIGENVALUE * mean_variance;
     }
     if Cholesky::new(shifted, cancel)?.is_none() {
-        let smallest_eigenvalue = linalg::eigen(matrix.view())?.0[0];
+        let smallest_eigenvalue = linalg::eigen(matrix.view(), cancel)?.0[0];
         if smallest_eigenvalue < -NEGATIVE_EIGENVALUE * mean_variance.abs() {
             return Err(Error::NotPositiveSemidefinite { smallest_eigenvalue });
         }
@@ -303,9 +303,9 @@ fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: us
 ///
 /// # Errors
 /// As [`Covariance::new`] for a matrix that is not square, finite and symmetric.
-pub fn repair(universe: Universe, matrix: Array2<f64>) -> Result<Covariance> {
+pub fn repair(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
     check_symmetric("covariance", matrix.view(), universe.len())?;
-    let (values, vectors) = linalg::eigen(matrix.view())?;
+    let (values, vectors) = linalg::eigen(matrix.view(), cancel)?;
     let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
     Ok(Covariance::derived(universe, scaled.dot(&scaled.t())))
 }
@@ -462,7 +462,7 @@ fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f6
 /// The sample covariance with the eigenvalues of its correlation clipped: those under the Marchenko-Pastur edge
 /// s (1 + sqrt(N / T))^2, where s is the variance that the largest one leaves, become their mean, and the diagonal is
 /// set back to one.
-fn denoised(days: f64, sample: Array2<f64>) -> Result<Array2<f64>> {
+fn denoised(days: f64, sample: Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     let n = sample.nrows();
     let sd = sample.diag().mapv(f64::sqrt);
     let inverse = sd.mapv(|sd| if sd > 0.0 { 1.0 / sd } else { 0.0 });
@@ -473,7 +473,7 @@ fn denoised(days: f64, sample: Array2<f64>) -> Result<Array2<f64>> {
                 if i == j { 1.0 } else { sample[[i, j]] * inverse[i] * inverse[j] }
             },
         );
-    let (values, vectors) = linalg::eigen(correlation.view())?;
+    let (values, vectors) = linalg::eigen(correlation.view(), cancel)?;
     let edge = (1.0 - values[n - 1] / n as f64) * (1.0 + (n as f64 / days).sqrt()).powi(2);
     let noise: Vec<f64> = values.iter().copied().filter(|value| *value <= edge).collect();
     let mean = noise.iter().sum::<f64>() / noise.len().max(1) as f64;

@@ -46,8 +46,7 @@ pub fn efficient_frontier(
         });
     }
     let first = optimize::optimize(market, Objective::MinVolatility, constraints, cancel)?;
-    let set = constraints.polytope(market.covariance.universe())?;
-    let largest = optimize::max_return(&set, market.returns, cancel)?;
+    let largest = optimize::largest_return(market, constraints, cancel)?;
     let least = market.returns.dot(&first);
     let mut frontier = vec![describe(market, first)];
     for step in 1..points {
@@ -57,6 +56,42 @@ pub fn efficient_frontier(
         frontier.push(describe(market, weights));
     }
     Ok(frontier)
+}
+
+/// The frontier among the tickers that it is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RiskMap {
+    /// The frontier.
+    pub frontier: Vec<FrontierPoint>,
+    /// The portfolio of the largest Sharpe ratio; `None` where none beats the risk-free rate.
+    pub max_sharpe: Option<FrontierPoint>,
+    /// The tickers.
+    pub tickers: Vec<String>,
+    /// What is expected of each ticker alone, in the order of the tickers.
+    pub single: Vec<Performance>,
+}
+
+/// The frontier, its portfolio of the largest Sharpe ratio, and each ticker alone.
+///
+/// # Errors
+/// As [`efficient_frontier`].
+pub fn risk_map(
+    market: &Market<'_>,
+    constraints: &Constraints,
+    points: usize,
+    cancel: &Cancel,
+) -> Result<RiskMap> {
+    let frontier = efficient_frontier(market, constraints, points, cancel)?;
+    let max_sharpe = match optimize::optimize(market, Objective::MaxSharpe, constraints, cancel) {
+        Ok(weights) => Some(describe(market, weights)),
+        // The constraints have a portfolio, as there is a frontier: it is the risk-free rate that none beats.
+        Err(Error::Infeasible { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let tickers = market.covariance.universe().tickers().to_vec();
+    let alone = |index: usize| Array1::from_shape_fn(tickers.len(), |i| f64::from(u8::from(i == index)));
+    let single = (0..tickers.len()).map(|index| performance(market, &alone(index), None)).collect();
+    Ok(RiskMap { frontier, max_sharpe, tickers, single })
 }
 
 fn describe(market: &Market<'_>, weights: Array1<f64>) -> FrontierPoint {

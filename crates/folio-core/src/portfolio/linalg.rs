@@ -2,10 +2,14 @@
 //!
 //! A symmetric matrix reads the same by rows and by columns, so faer looks at ndarray's memory without a copy.
 
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{self, ComputeEigenvectors, tridiag::tridiag_in_place};
+use faer::linalg::householder::apply_block_householder_sequence_on_the_left_in_place_with_conj;
 use faer::linalg::matmul::triangular::BlockStructure;
+use faer::linalg::qr::no_pivoting;
 use faer::linalg::{matmul, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+use faer::{Accum, Col, Conj, Mat, MatMut, MatRef, Par, Side, Spec};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use crate::task::Cancel;
@@ -112,14 +116,48 @@ pub(crate) fn quadratic_form(matrix: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>
     x.dot(&matrix.dot(&x))
 }
 
-/// The eigenvalues, rising, and the eigenvectors, one a column, of a symmetric matrix.
-pub(crate) fn eigen(matrix: ArrayView2<'_, f64>) -> Result<(Array1<f64>, Array2<f64>)> {
-    let decomposition = to_faer(matrix).self_adjoint_eigen(Side::Lower).map_err(|error| {
-        Error::SolverFailed { status: format!("the eigenvalues did not converge: {error:?}") }
-    })?;
+/// The eigenvalues, rising, and the eigenvectors, one a column, of a symmetric matrix. faer's own three steps, so that
+/// the cancel flag is looked at between them: to tridiagonal form, its eigenvectors, and those back.
+pub(crate) fn eigen(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<(Array1<f64>, Array2<f64>)> {
     let n = matrix.nrows();
-    let values = decomposition.S().column_vector();
-    let vectors = decomposition.U();
+    if n < 2 {
+        return Ok((matrix.diag().to_owned(), Array2::eye(n)));
+    }
+    cancel.check()?;
+    let mut form = to_faer(matrix);
+    let block = no_pivoting::factor::recommended_block_size::<f64>(n, n);
+    let mut reflections = Mat::<f64>::zeros(block, n - 1);
+    // That of the three steps together is enough for each.
+    let workspace =
+        evd::self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Spec::default());
+    let mut workspace = MemBuffer::new(workspace);
+    let stack = MemStack::new(&mut workspace);
+    tridiag_in_place(form.as_mut(), reflections.as_mut(), Par::Seq, stack, Spec::default());
+    cancel.check()?;
+    let diagonal = Col::from_fn(n, |i| form[(i, i)]);
+    let below = Col::from_fn(n, |i| if i + 1 < n { form[(i + 1, i)] } else { 0.0 });
+    let (mut values, mut vectors) = (Col::<f64>::zeros(n), Mat::<f64>::zeros(n, n));
+    evd::tridiagonal_self_adjoint_evd(
+        diagonal.as_ref().as_diagonal(),
+        below.as_ref().as_diagonal(),
+        values.as_mut().as_diagonal_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        stack,
+        Spec::default(),
+    )
+    .map_err(|error| Error::SolverFailed {
+        status: format!("the eigenvalues did not converge: {error:?}"),
+    })?;
+    cancel.check()?;
+    apply_block_householder_sequence_on_the_left_in_place_with_conj(
+        form.as_ref().submatrix(1, 0, n - 1, n - 1),
+        reflections.as_ref(),
+        Conj::No,
+        vectors.as_mut().subrows_mut(1, n - 1),
+        Par::Seq,
+        stack,
+    );
     Ok((Array1::from_shape_fn(n, |i| values[i]), Array2::from_shape_fn((n, n), |(i, j)| vectors[(i, j)])))
 }
 
@@ -143,6 +181,19 @@ mod tests {
         Array2::from_shape_fn((n, n), |(i, j)| {
             1.0 / (1.0 + i.abs_diff(j) as f64) + if i == j { 1.0 } else { 0.0 }
         })
+    }
+
+    #[test]
+    fn eigenvectors_make_the_matrix() {
+        for n in [0, 1, 2, 5, 40, 150] {
+            let matrix = matrix(n);
+            let (values, vectors) = eigen(matrix.view(), &Cancel::default()).unwrap();
+            assert!(values.iter().is_sorted(), "{values}");
+            let product = (&vectors * &values).dot(&vectors.t());
+            assert!((&product - &matrix).iter().all(|error| error.abs() < 1e-12), "{n}");
+            let square = vectors.t().dot(&vectors);
+            assert!((&square - &Array2::<f64>::eye(n)).iter().all(|error| error.abs() < 1e-12), "{n}");
+        }
     }
 
     #[test]

@@ -23,7 +23,20 @@ pub fn check(panel: &PricePanel, limit: usize) -> Result<()> {
     let (tickers, days) = (panel.columns().len(), lengths().max().unwrap_or(0));
     let prices = 2 * lengths().sum::<usize>();
     let numbers = prices + RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers;
-    let need = BASE_BYTES + numbers * size_of::<f64>();
+    within(numbers, limit)
+}
+
+/// Fails where the posterior of matrices that are given would take more than `limit` bytes.
+///
+/// # Errors
+/// [`Error::MemoryLimit`].
+pub fn check_posterior(assets: usize, views: usize, limit: usize) -> Result<()> {
+    let size = assets.saturating_add(views);
+    within(SQUARE_MATRICES.saturating_mul(size.saturating_mul(size)), limit)
+}
+
+fn within(numbers: usize, limit: usize) -> Result<()> {
+    let need = numbers.saturating_mul(size_of::<f64>()).saturating_add(BASE_BYTES);
     if need > limit { Err(Error::MemoryLimit { need_bytes: need, limit_bytes: limit }) } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::black_litterman::{self, Omega, ViewReport};
 use super::constraint::Constraints;
 use super::covariance::{Covariance, CovarianceMethod};
-use super::frontier::{self, FrontierPoint, Performance};
+use super::frontier::{self, FrontierPoint, Performance, RiskMap};
 use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
 use super::optimize::{self, Market, Objective};
 use super::universe;
@@ -120,7 +120,7 @@ pub struct Allocation {
     pub volatility: f64,
     /// Their Sharpe ratio; `None` for a portfolio without risk.
     pub sharpe_ratio: Option<f64>,
-    /// The volatility of the difference to the market's weights.
+    /// The volatility of the difference to the benchmark's weights, which are the market's where none was named.
     pub tracking_error: f64,
     /// The sum of |w - w0| from the current weights; `None` where none were given.
     pub turnover: Option<f64>,
@@ -184,6 +184,7 @@ impl Request {
                 returns: expected,
                 risk_aversion: self.risk_aversion,
                 risk_free_rate: self.risk_free_rate.value(),
+                market_weights: Some(&ground.market_weights),
                 history: Some(returns.returns()),
             })
         };
@@ -217,6 +218,7 @@ impl Request {
             returns: expected,
             risk_aversion: self.risk_aversion,
             risk_free_rate: rate,
+            market_weights: Some(&ground.market_weights),
             history: Some(history),
         };
         let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
@@ -233,7 +235,11 @@ impl Request {
             active_weight: weights[i] - ground.market_weights[i],
             risk_contribution: contributions.as_ref().map(|shares| shares[i]),
         };
-        let performance = frontier::performance(&market, &weights, Some(&ground.market_weights));
+        let benchmark = match &self.constraints.benchmark {
+            Some(weights) => Array1::from(covariance.universe().join_or(weights, 0.0)?),
+            None => ground.market_weights.clone(),
+        };
+        let performance = frontier::performance(&market, &weights, Some(&benchmark));
         Ok(Allocation {
             holdings: (0..weights.len()).map(holding).collect(),
             views,
@@ -298,6 +304,16 @@ pub fn efficient_frontier(
 ) -> Result<Vec<FrontierPoint>> {
     request.with_market(returns, cancel, |market| {
         frontier::efficient_frontier(market, &request.constraints, points, cancel)
+    })
+}
+
+/// [`efficient_frontier`] among the tickers that it is made of, with the portfolio of the largest Sharpe ratio.
+///
+/// # Errors
+/// As [`efficient_frontier`].
+pub fn risk_map(request: &Request, returns: &ReturnPanel, points: usize, cancel: &Cancel) -> Result<RiskMap> {
+    request.with_market(returns, cancel, |market| {
+        frontier::risk_map(market, &request.constraints, points, cancel)
     })
 }
 

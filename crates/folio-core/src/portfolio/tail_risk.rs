@@ -1,6 +1,8 @@
 //! Portfolios of least tail risk, from the days of the history themselves: linear programs.
 
-use ndarray::{Array1, ArrayView2};
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{Array1, Array2, ArrayView2};
 
 use super::cone::{ConeOutcome, ConeProgram, SparseRow};
 use super::constraint::Polytope;
@@ -14,6 +16,19 @@ pub const DEFAULT_CONFIDENCE: f64 = 0.95;
 /// How far the value of the weights may lie from the value of the program, as a share of it.
 const GAP: f64 = 1e-6;
 
+/// The first program has this many times the days of the tail. More make it larger, fewer make more rounds.
+const START_TAILS: usize = 2;
+
+/// The slack, as a share of the whole, from which on a day's measure leaves the program. Ten times as much makes the
+/// matrices four times as costly, and saves no round.
+const SLACK: f64 = 0.05;
+
+/// The most rounds; a handful is usual for losses, one or two dozen for drawdowns.
+const MAX_ROUNDS: usize = 500;
+
+/// How far a day's excess may pass what the program says, as a share of the whole: what the solver's tolerance leaves.
+const BROKEN: f64 = 1e-9;
+
 /// What is measured over the worst days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
@@ -26,7 +41,10 @@ pub(crate) enum Tail {
 /// The weights with the least mean over the worst 1 - `confidence` of the days: of losses, CVaR; of drawdowns, CDaR.
 ///
 /// minimise a + sum of z / ((1 - confidence) T) with z >= 0 and z >= what is measured - a, where `returns` has a row
-/// for each day.
+/// for each day. What is measured of a day is the largest of some sums of returns (one for a loss, one for each peak
+/// that a drawdown can have), and at the optimum few of all those count. So the program begins with the worst days of
+/// `start`, and each round adds the worst of what its solution breaks, until that is nothing: the same optimum,
+/// from matrices that are small where days and assets are many.
 ///
 /// # Errors
 /// [`Error::Infeasible`] without its reasons, which the caller finds; [`Error::SolverFailed`]; [`Error::Cancelled`].
@@ -34,40 +52,134 @@ pub(crate) fn minimise(
     tail: Tail,
     returns: ArrayView2<'_, f64>,
     confidence: f64,
+    start: &Array1<f64>,
     set: &Polytope,
     cancel: &Cancel,
 ) -> Result<Array1<f64>> {
-    let (days, n) = returns.dim();
+    let days = returns.nrows();
+    let history = History { tail, cumulative: cumulative(returns) };
     let share = 1.0 / ((1.0 - confidence) * days as f64);
-    // The variables: weights, a, the excesses z, and for drawdowns the drawdowns u.
-    let (threshold, excess, drawdown) = (n, n + 1, n + 1 + days);
+    let mut worst = history.measure(start);
+    worst.sort_by(|a, b| b.value.total_cmp(&a.value));
+    // Fewer days than the tail has would leave the threshold without a bound.
+    let count = START_TAILS * (1.0 / share).ceil() as usize + 1;
+    let mut spans: BTreeSet<Span> = worst.iter().take(count).map(|day| day.span).collect();
+    let mut best = f64::NEG_INFINITY;
+    for _ in 0..MAX_ROUNDS {
+        let point = solve(&history, &spans, share, set, cancel)?;
+        let tolerance = BROKEN * point.value.abs();
+        let mut broken = history.measure(&point.weights);
+        broken.retain(|day| {
+            let excess = point.excess.get(&day.span.end).copied().unwrap_or(0.0);
+            day.value - point.threshold > excess + tolerance && !spans.contains(&day.span)
+        });
+        broken.sort_by(|a, b| b.value.total_cmp(&a.value));
+        if broken.is_empty() {
+            return verified(tail, returns, confidence, set, point);
+        }
+        // What does not bind can go without a change of the optimum; that it rises in each round keeps it from coming back
+        // for ever.
+        if point.value > best + tolerance {
+            best = point.value;
+            let slack = |span: &Span| {
+                point.threshold + point.excess[&span.end] - history.row(*span).dot(&point.weights)
+            };
+            spans.retain(|span| slack(span) <= SLACK * point.value.abs());
+        }
+        spans.extend(broken.iter().take(count).map(|day| day.span));
+    }
+    Err(Error::SolverFailed { status: format!("no optimum after {MAX_ROUNDS} rounds") })
+}
+
+/// The days from `start` to before `end`, whose returns are summed: the loss of the day `end` - 1, or its drawdown from
+/// the peak after `start` days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Span {
+    end: usize,
+    start: usize,
+}
+
+/// What is measured of a day under some weights, and the span that gives it.
+struct Day {
+    value: f64,
+    span: Span,
+}
+
+struct History {
+    tail: Tail,
+    /// The sums of the returns of the first 0, 1, ... days, a row each.
+    cumulative: Array2<f64>,
+}
+
+fn cumulative(returns: ArrayView2<'_, f64>) -> Array2<f64> {
+    let mut sums = Array2::zeros((returns.nrows() + 1, returns.ncols()));
+    for (day, row) in returns.rows().into_iter().enumerate() {
+        let next = &sums.row(day) + &row;
+        sums.row_mut(day + 1).assign(&next);
+    }
+    sums
+}
+
+impl History {
+    /// What is measured of each day.
+    fn measure(&self, weights: &Array1<f64>) -> Vec<Day> {
+        let path = self.cumulative.dot(weights);
+        let mut peak = 0;
+        let day = |end: usize| {
+            if path[end] > path[peak] {
+                peak = end;
+            }
+            // At its own peak a day has no drawdown: an empty span.
+            let start = if self.tail == Tail::Loss { end - 1 } else { peak };
+            Day { value: path[start] - path[end], span: Span { end, start } }
+        };
+        (1..path.len()).map(day).collect()
+    }
+
+    /// What the weights are multiplied with to give what the span measures.
+    fn row(&self, span: Span) -> Array1<f64> {
+        &self.cumulative.row(span.start) - &self.cumulative.row(span.end)
+    }
+}
+
+/// The solution of a round's program.
+struct Point {
+    weights: Array1<f64>,
+    threshold: f64,
+    /// The excess over the threshold of each day that is in the program.
+    excess: BTreeMap<usize, f64>,
+    value: f64,
+}
+
+/// Solves the program of these spans alone.
+fn solve(
+    history: &History,
+    spans: &BTreeSet<Span>,
+    share: f64,
+    set: &Polytope,
+    cancel: &Cancel,
+) -> Result<Point> {
+    let n = history.cumulative.ncols();
+    let mut days: Vec<usize> = spans.iter().map(|span| span.end).collect();
+    days.dedup();
+    // The variables: weights, a, the excesses z.
+    let (threshold, excess) = (n, n + 1);
     let mut cost = vec![0.0; n];
     cost.push(1.0);
-    cost.extend(std::iter::repeat_n(share, days));
-    if tail == Tail::Drawdown {
-        cost.extend(std::iter::repeat_n(0.0, days));
-    }
+    cost.extend(std::iter::repeat_n(share, days.len()));
     let mut program = ConeProgram::new(cost);
     quadratic::add_polytope(&mut program, set);
-    for day in 0..days {
-        let gains: SparseRow = returns.row(day).iter().copied().enumerate().collect();
-        let row = match tail {
-            // z + a + r'w >= 0.
-            Tail::Loss => [gains, vec![(threshold, 1.0), (excess + day, 1.0)]].concat(),
-            Tail::Drawdown => {
-                // u(t) - u(t-1) + r'w >= 0 and u >= 0.
-                let mut row = gains;
-                if day > 0 {
-                    row.push((drawdown + day - 1, -1.0));
-                }
-                row.push((drawdown + day, 1.0));
-                program.at_least(row, 0.0);
-                program.at_least(vec![(drawdown + day, 1.0)], 0.0);
-                vec![(threshold, 1.0), (excess + day, 1.0), (drawdown + day, -1.0)]
-            }
-        };
+    let mut position = 0;
+    for span in spans {
+        while days[position] < span.end {
+            position += 1;
+        }
+        let mut row: SparseRow = history.row(*span).iter().map(|value| -value).enumerate().collect();
+        row.extend([(threshold, 1.0), (excess + position, 1.0)]);
         program.at_least(row, 0.0);
-        program.at_least(vec![(excess + day, 1.0)], 0.0);
+    }
+    for position in 0..days.len() {
+        program.at_least(vec![(excess + position, 1.0)], 0.0);
     }
     let x = match program.solve(cancel)? {
         ConeOutcome::Solved { x, .. } => x,
@@ -76,16 +188,30 @@ pub(crate) fn minimise(
         }
         ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
     };
-    let program_value = x[threshold] + share * x[excess..excess + days].iter().sum::<f64>();
-    let weights: Array1<f64> = (0..n).map(|i| x[i].clamp(set.lower[i], set.upper[i])).collect();
-    let value = measure(tail, returns, &weights, confidence);
-    let broken = set.violation(weights.as_slice().unwrap_or_default());
-    if (value - program_value).abs() > GAP * value.abs().max(GAP) || broken > 1e-8 {
+    Ok(Point {
+        weights: (0..n).map(|i| x[i].clamp(set.lower[i], set.upper[i])).collect(),
+        threshold: x[threshold],
+        value: x[threshold] + share * x[excess..].iter().sum::<f64>(),
+        excess: days.into_iter().zip(x[excess..].iter().copied()).collect(),
+    })
+}
+
+/// The weights, if what they give is what the last program says.
+fn verified(
+    tail: Tail,
+    returns: ArrayView2<'_, f64>,
+    confidence: f64,
+    set: &Polytope,
+    point: Point,
+) -> Result<Array1<f64>> {
+    let value = measure(tail, returns, &point.weights, confidence);
+    let broken = set.violation(point.weights.as_slice().unwrap_or_default());
+    if (value - point.value).abs() > GAP * value.abs().max(GAP) || broken > 1e-8 {
         return Err(Error::SolverFailed {
-            status: format!("the weights' tail risk is {value}, the program's {program_value}"),
+            status: format!("the weights' tail risk is {value}, the program's {}", point.value),
         });
     }
-    Ok(weights)
+    Ok(point.weights)
 }
 
 /// The mean over the worst 1 - `confidence` of the days of the loss or the drawdown of these weights, a share of a

@@ -2,8 +2,14 @@
 #![allow(dead_code)]
 
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
+use folio_core::portfolio::constraint::Constraints;
+use folio_core::portfolio::covariance::CovarianceMethod;
+use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::request::Request;
+use folio_core::task::Seed;
 use ndarray::{Array, Array1, Array2, Dimension};
-use serde_json::Value;
+use rand_core::Rng;
+use serde_json::{Value, json};
 
 /// The twenty tickers of `golden/prices.csv`.
 pub const TICKERS: [&str; 20] = [
@@ -71,6 +77,52 @@ pub fn panel_of(columns: &[(&str, Vec<f64>)]) -> ReturnPanel {
         })
         .collect();
     ReturnPanel::aligned(&PricePanel::new(columns), 10_000, 2).unwrap()
+}
+
+/// Prices of made-up assets that share a market, with more factors than one for what looks for them.
+pub fn large_market(assets: usize, days: usize) -> PricePanel {
+    let mut rng = Seed(7).rng();
+    let mut noise = move || rng.next_u64() as f64 / u64::MAX as f64 - 0.5;
+    let market: Vec<f64> = (0..=days).map(|_| 0.03 * noise()).collect();
+    let column = |asset: usize| {
+        let mut price = 100.0;
+        let row = |(day, market): (usize, &f64)| {
+            price *= (0.0003 + market * (0.5 + asset as f64 / assets as f64) + 0.05 * noise()).exp();
+            PriceRow { ts: Timestamp(day as i64 * 86_400_000_000), close: price }
+        };
+        let ticker = format!("T{asset:04}");
+        let rows = market.iter().enumerate().map(row).collect();
+        (ticker.clone(), Series::new(ticker, rows, days + 1))
+    };
+    PricePanel::new((0..assets).map(column).collect())
+}
+
+/// Each objective, and each covariance with the cheapest objective.
+pub fn every_request() -> Vec<(&'static str, Request)> {
+    let objective = |(name, objective): &(&'static str, Objective)| {
+        let constraints = match objective {
+            Objective::EfficientRisk => json!({"target_volatility": 0.25}),
+            Objective::EfficientReturn => json!({"target_return": 0.06}),
+            _ => json!({}),
+        };
+        let constraints = Constraints::from_json(&constraints).unwrap();
+        (*name, Request { objective: *objective, constraints, ..Request::default() })
+    };
+    let covariance = |name: &'static str| {
+        let covariance = CovarianceMethod::parse(name).unwrap();
+        (name, Request { covariance, objective: Objective::MinVolatility, ..Request::default() })
+    };
+    let covariances = [
+        "sample_cov",
+        "ledoit_wolf_constant_correlation",
+        "ledoit_wolf_single_factor",
+        "oas",
+        "exp_cov(180)",
+        "semicovariance",
+        "denoised",
+        "gerber",
+    ];
+    Objective::ALL.iter().map(objective).chain(covariances.into_iter().map(covariance)).collect()
 }
 
 /// A file of `golden/portfolio/`.

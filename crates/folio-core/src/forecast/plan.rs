@@ -1,0 +1,162 @@
+//! A piece of work: what the models of a ticker are fitted to, and the origins that they then forecast from. Serving has
+//! one origin, the end of the history; evaluation has a plan for each fit.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::member::{self, Member, MemberFit, Split};
+use super::request::Request;
+use super::weight;
+use crate::Result;
+use crate::model::Failure;
+use crate::task::{self, Cancel, Executor, Seed};
+
+/// What every model of one ticker reads for one fit.
+#[derive(Debug)]
+pub(super) struct Plan {
+    ticker: String,
+    log_prices: Arc<[f64]>,
+    /// What may be read: nothing at or after the last origin.
+    window: Range<usize>,
+    /// How many prices of the window the models are fitted to, validation included.
+    fitted: usize,
+    /// Where forecasts start, rising, counted in the window; all at or after `fitted`.
+    origins: Vec<usize>,
+    split: Option<Split>,
+}
+
+impl Plan {
+    /// Forecasts from each of `origins`, the last of which ends what may be read, by models that are fitted to the part
+    /// of `window` before its end. All are positions in `log_prices`.
+    pub fn new(ticker: &str, log_prices: Arc<[f64]>, window: Range<usize>, origins: &[usize]) -> Plan {
+        let Range { start, end } = window;
+        let last = origins.last().copied().unwrap_or(end);
+        Plan {
+            ticker: ticker.to_owned(),
+            log_prices,
+            window: start..last,
+            fitted: end - start,
+            origins: origins.iter().map(|origin| origin - start).collect(),
+            split: Split::of(end - start),
+        }
+    }
+
+    /// The log prices that may be read.
+    fn readable(&self) -> &[f64] {
+        &self.log_prices[self.window.clone()]
+    }
+
+    /// The log prices before an origin, by its number.
+    pub fn before(&self, number: usize) -> &[f64] {
+        &self.readable()[..self.origins[number]]
+    }
+
+    /// What came after an origin, by its number.
+    pub fn outcomes(&self, number: usize, horizon: usize) -> &[f64] {
+        let origin = self.window.start + self.origins[number];
+        &self.log_prices[origin..origin + horizon]
+    }
+
+    /// The log prices that the models are fitted to.
+    pub fn fitted(&self) -> &[f64] {
+        &self.readable()[..self.fitted]
+    }
+
+    /// Where the forecasts start, counted in all log prices of the ticker.
+    pub fn origins(&self) -> impl Iterator<Item = usize> {
+        self.origins.iter().map(|origin| self.window.start + origin)
+    }
+
+    /// Whether members are validated.
+    pub fn validates(&self) -> bool {
+        self.split.is_some()
+    }
+}
+
+/// Runs every model of every plan: the members of each plan, in the order of the plans.
+pub(super) fn run(
+    plans: &[Arc<Plan>],
+    request: &Request,
+    executor: &dyn Executor,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Member>>> {
+    let models = request.models.models();
+    let items: Vec<_> =
+        plans.iter().flat_map(|plan| models.iter().map(move |&model| (Arc::clone(plan), model))).collect();
+    let names: Vec<&'static str> = items.iter().map(|(_, model)| model.name()).collect();
+    let (settings, flag) = (request.clone(), cancel.clone());
+    let outcomes = task::map(executor, cancel, items, move |(plan, model)| {
+        let seed: Seed = settings.seed.derive(&plan.ticker);
+        let work = member::Work {
+            y: plan.readable(),
+            fitted: plan.fitted,
+            origins: &plan.origins,
+            split: plan.split.as_ref(),
+        };
+        member::run(model, seed, &work, &settings, &flag)
+    })?;
+    let member = |(outcome, model): (Result<Member, task::Panicked>, &'static str)| {
+        outcome.unwrap_or_else(|task::Panicked(message)| Member {
+            model,
+            outcome: Err(Failure::Panicked(message)),
+            elapsed: Duration::ZERO,
+        })
+    };
+    let mut members = outcomes.into_iter().zip(names).map(member);
+    Ok(plans.iter().map(|_| members.by_ref().take(models.len()).collect()).collect())
+}
+
+/// The validated errors of a forecaster, each row with its origin in the window.
+pub(super) type Errors = Vec<(usize, Vec<f64>)>;
+
+/// Sets the weights of the members that could forecast, and their errors relative to naive's.
+pub(super) fn weigh(plan: &Plan, members: &mut [Member], horizon: usize) {
+    let mut fits: Vec<&mut MemberFit> =
+        members.iter_mut().filter_map(|member| member.outcome.as_mut().ok()).collect();
+    weight::assign(&mut fits, horizon);
+    if let Some(split) = &plan.split {
+        for fit in fits {
+            fit.relative_mae = relative_mae(plan.readable(), &split.origins, &fit.errors);
+        }
+    }
+}
+
+/// The forecast log prices of weighed members from an origin, by its number.
+pub(super) fn path(members: &[Member], number: usize, horizon: usize) -> Vec<f64> {
+    let at = |step: usize| fits(members).map(|fit| fit.weights[step] * fit.paths[number].mean[step]).sum();
+    (0..horizon).map(at).collect()
+}
+
+/// The weighted errors of the members at each origin; the weights sum to one, so they are the ensemble's errors.
+pub(super) fn combined_errors(plan: &Plan, members: &[Member]) -> Errors {
+    let Some(split) = &plan.split else { return Errors::new() };
+    let voters: Vec<&MemberFit> = fits(members).filter(|fit| !fit.errors.is_empty()).collect();
+    let Some(first) = voters.first() else { return Errors::new() };
+    let at =
+        |row: usize, step: usize| voters.iter().map(|fit| fit.weights[step] * fit.errors[row][step]).sum();
+    let combined = |(row, &origin): (usize, &usize)| {
+        (origin, (0..first.errors[row].len()).map(|step| at(row, step)).collect())
+    };
+    split.origins.iter().enumerate().map(combined).collect()
+}
+
+/// The errors of one member alone.
+pub(super) fn own_errors(plan: &Plan, fit: &MemberFit) -> Errors {
+    let Some(split) = &plan.split else { return Errors::new() };
+    split.origins.iter().copied().zip(fit.errors.iter().cloned()).collect()
+}
+
+/// The members that could forecast.
+pub(super) fn fits(members: &[Member]) -> impl Iterator<Item = &MemberFit> {
+    members.iter().filter_map(|member| member.outcome.as_ref().ok())
+}
+
+fn relative_mae(y: &[f64], origins: &[usize], errors: &[Vec<f64>]) -> Option<f64> {
+    let own: f64 = errors.iter().flatten().map(|error| error.abs()).sum();
+    let naive_from = |(&origin, row): (&usize, &Vec<f64>)| {
+        (0..row.len()).map(|step| (y[origin + step] - y[origin - 1]).abs()).sum::<f64>()
+    };
+    let naive: f64 = origins.iter().zip(errors).map(naive_from).sum();
+    (naive > 0.0).then(|| own / naive)
+}

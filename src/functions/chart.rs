@@ -1,0 +1,335 @@
+//! The charts: SVG from the same numbers that the other functions give as rows.
+
+use folio_chart::{
+    AccuracyChart, Band, ForecastChart, FrontierChart, MemberPath, Options, Outcome, Rebalance, RiskReturn,
+    Theme, Time, WeightsChart, Width,
+};
+use folio_core::Error;
+use folio_core::forecast::{self, Level, Status};
+use folio_core::panel::Timestamp;
+use folio_core::portfolio::frontier::{FrontierPoint, Performance, RiskMap};
+use folio_core::portfolio::request;
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use pgrx::{JsonB, PgRelation, spi};
+
+use super::arguments::{Names, required};
+use super::forecast::{Arguments, status};
+use super::portfolio::{Inputs, Source};
+use crate::backend::prices;
+use crate::backend::report::{Report, Result, SqlState, or_raise};
+
+/// The default width in pixels: a column of text on a desktop.
+const DEFAULT_WIDTH: i32 = 800;
+
+/// The levels of a fan if none are named: what half of the outcomes, most, and nearly all of them are within.
+const DEFAULT_LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
+
+/// More levels cannot be told apart.
+const MAX_LEVELS: usize = 5;
+
+/// The most prices that a chart shows before the forecast: more than a screen has pixels.
+const MAX_RECENT: usize = 5000;
+
+/// So many prices are shown for each step of the forecast, if nothing is said.
+const RECENT_PER_STEP: usize = 6;
+
+/// From a quarter of a year to a year of prices, if nothing is said.
+const DEFAULT_RECENT: std::ops::RangeInclusive<usize> = 63..=252;
+
+/// The points of a frontier: enough for a smooth line.
+const FRONTIER_POINTS: usize = 40;
+
+/// Draws a forecast as SVG: recent prices, the median path, and the fan of its intervals.
+#[pg_extern(stable, parallel_safe, cost = 100000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn forecast_chart(
+    ticker: Option<String>,
+    horizon: default!(Option<i32>, "NULL"),
+    models: default!(Option<Names>, "NULL"),
+    levels: default!(Option<Vec<Option<f64>>>, "NULL"),
+    members: default!(Option<bool>, "NULL"),
+    recent: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+    width: default!(Option<i32>, "NULL"),
+    theme: default!(Option<String>, "NULL"),
+) -> String {
+    let relation = prices.map(|relation| relation.oid());
+    or_raise((|| {
+        let options = options(width, theme)?;
+        let fan = Fan::new(levels, members, recent)?;
+        let tickers = Some(vec![required("ticker", ticker)?]);
+        let arguments = Arguments { tickers, horizon, models, level: None, as_of, history, relation };
+        let charts = arguments.forecast(|report| Ok(vec![fan.chart(report.ticker, &report.outcome?)]))?;
+        let chart = charts.into_iter().next().ok_or(folio_chart::Error::Empty { what: "forecast" })?;
+        Ok(chart.svg(options)?)
+    })())
+}
+
+/// Draws the efficient frontier as SVG, among the tickers that it is made of.
+#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn frontier_chart(
+    tickers: default!(Option<Names>, "NULL"),
+    views: default!(Option<JsonB>, "'[]'"),
+    market_caps: default!(Option<JsonB>, "NULL"),
+    prior: default!(Option<String>, "NULL"),
+    risk_aversion: default!(Option<f64>, "NULL"),
+    tau: default!(Option<f64>, "NULL"),
+    risk_free_rate: default!(Option<f64>, "NULL"),
+    covariance: default!(Option<String>, "NULL"),
+    constraints: default!(Option<JsonB>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+    width: default!(Option<i32>, "NULL"),
+    theme: default!(Option<String>, "NULL"),
+) -> String {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let objective = None;
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    or_raise((|| {
+        let options = options(width, theme)?;
+        let request = inputs.request(views)?;
+        let map = source
+            .compute(move |returns, cancel| request::risk_map(&request, returns, FRONTIER_POINTS, cancel))?;
+        Ok(frontier_of(map).svg(options)?)
+    })())
+}
+
+/// Draws the weights of a portfolio over time as SVG, from weight_history.
+#[pg_extern(stable, parallel_safe, cost = 10000)]
+fn weights_chart(
+    portfolio: Option<String>,
+    width: default!(Option<i32>, "NULL"),
+    theme: default!(Option<String>, "NULL"),
+) -> String {
+    or_raise((|| {
+        let options = options(width, theme)?;
+        let portfolio = required("portfolio", portfolio)?;
+        let rebalances = rebalances(&portfolio)?;
+        if rebalances.is_empty() {
+            return Err(no_weights(&portfolio));
+        }
+        Ok(WeightsChart { portfolio, rebalances }.svg(options)?)
+    })())
+}
+
+/// Draws what was forecast of a ticker against what came as SVG, from forecast_accuracy, whose functions are not declared
+/// parallel safe.
+#[pg_extern(stable, parallel_restricted, cost = 10000)]
+fn accuracy_chart(
+    ticker: Option<String>,
+    step: default!(Option<i32>, "NULL"),
+    width: default!(Option<i32>, "NULL"),
+    theme: default!(Option<String>, "NULL"),
+) -> String {
+    or_raise((|| {
+        let options = options(width, theme)?;
+        let ticker = required("ticker", ticker)?;
+        let outcomes = outcomes(&ticker, step)?;
+        if outcomes.is_empty() {
+            return Err(no_outcomes(&ticker, step));
+        }
+        Ok(accuracy_of(ticker, step, outcomes).svg(options)?)
+    })())
+}
+
+fn options(width: Option<i32>, theme: Option<String>) -> Result<Options> {
+    Ok(Options {
+        width: Width::new(width.unwrap_or(DEFAULT_WIDTH).into())?,
+        theme: theme.map_or(Ok(Theme::Auto), |name| Theme::parse(&name))?,
+    })
+}
+
+/// What a chart of a forecast shows.
+struct Fan {
+    levels: Vec<Level>,
+    members: bool,
+    /// How many prices before the forecast; None takes as many as suit the horizon.
+    recent: Option<usize>,
+}
+
+impl Fan {
+    fn new(levels: Option<Vec<Option<f64>>>, members: Option<bool>, recent: Option<i32>) -> Result<Fan> {
+        let mut levels = match levels {
+            None => DEFAULT_LEVELS.to_vec(),
+            Some(levels) => levels
+                .into_iter()
+                .map(|level| required("an element of levels", level))
+                .collect::<Result<Vec<f64>>>()?,
+        };
+        levels.sort_by(f64::total_cmp);
+        levels.dedup();
+        if levels.len() > MAX_LEVELS {
+            return Err(invalid(
+                "levels",
+                format!("{} levels", levels.len()),
+                format!("at most {MAX_LEVELS}"),
+            ));
+        }
+        let number = |recent: i32| {
+            let valid = usize::try_from(recent).ok().filter(|number| (2..=MAX_RECENT).contains(number));
+            valid.ok_or_else(|| invalid("recent", recent.to_string(), format!("2 to {MAX_RECENT} prices")))
+        };
+        Ok(Fan {
+            levels: levels.into_iter().map(Level::new).collect::<folio_core::Result<_>>()?,
+            members: members.unwrap_or(false),
+            recent: recent.map(number).transpose()?,
+        })
+    }
+
+    fn chart(&self, ticker: String, ensemble: &forecast::Ensemble) -> ForecastChart {
+        let series = ensemble.history();
+        let steps = ensemble.steps.len();
+        let suited = (RECENT_PER_STEP * steps).clamp(*DEFAULT_RECENT.start(), *DEFAULT_RECENT.end());
+        let from = series.close().len().saturating_sub(self.recent.unwrap_or(suited));
+        let times = series.ts()[from..].iter().map(|ts| time(*ts));
+        let band = |level: &Level| Band {
+            level: level.share(),
+            bounds: ensemble.steps_at(*level).iter().map(|step| (step.lower, step.upper)).collect(),
+        };
+        let member = |member: &forecast::Member| {
+            let path = member.outcome.as_ref().ok()?.prices();
+            Some(MemberPath { name: member.model.to_owned(), path })
+        };
+        ForecastChart {
+            ticker,
+            history: times.zip(series.close()[from..].iter().copied()).collect(),
+            path: ensemble.steps.iter().map(|step| (time(step.ts), step.forecast)).collect(),
+            bands: self.levels.iter().map(band).collect(),
+            members: if self.members { ensemble.members.iter().filter_map(member).collect() } else { vec![] },
+            note: (ensemble.status != Status::Complete).then(|| status(&ensemble.status)),
+        }
+    }
+}
+
+fn time(ts: Timestamp) -> Time {
+    Time(ts.0)
+}
+
+fn invalid(argument: &'static str, value: String, expected: String) -> Report {
+    Error::InvalidArgument { argument, value, expected }.into()
+}
+
+fn frontier_of(map: RiskMap) -> FrontierChart {
+    let portfolio = |point: FrontierPoint| RiskReturn {
+        name: String::new(),
+        volatility: point.volatility,
+        expected_return: point.expected_return,
+        sharpe_ratio: point.sharpe_ratio,
+    };
+    let single = |(name, performance): (String, Performance)| RiskReturn {
+        name,
+        volatility: performance.volatility,
+        expected_return: performance.expected_return,
+        sharpe_ratio: performance.sharpe_ratio,
+    };
+    FrontierChart {
+        frontier: map.frontier.into_iter().map(portfolio).collect(),
+        assets: map.tickers.into_iter().zip(map.single).map(single).collect(),
+        max_sharpe: map.max_sharpe.map(portfolio),
+    }
+}
+
+/// The rows of a query, as the calling user sees them.
+fn select<Row>(
+    query: &str,
+    arguments: &[DatumWithOid<'_>],
+    row: impl Fn(&spi::SpiHeapTupleData<'_>) -> spi::Result<Row>,
+) -> Result<Vec<Row>> {
+    let read: spi::Result<Vec<Row>> =
+        Spi::connect(|client| client.select(query, None, arguments)?.map(|tuple| row(&tuple)).collect());
+    read.map_err(|error| {
+        let hint = "Please report it with this text.";
+        Report::new(SqlState::INTERNAL_ERROR, "cannot read the stored results", error.to_string(), hint)
+    })
+}
+
+/// A time of the session's zone.
+fn time_at(tuple: &spi::SpiHeapTupleData<'_>, column: usize) -> spi::Result<Time> {
+    Ok(time(prices::from_postgres(tuple.get::<pgrx::datum::Timestamp>(column)?)))
+}
+
+/// A number; NULL is not a number, which no chart draws.
+fn number_at(tuple: &spi::SpiHeapTupleData<'_>, column: usize) -> spi::Result<f64> {
+    Ok(tuple.get::<f64>(column)?.unwrap_or(f64::NAN))
+}
+
+fn rebalances(portfolio: &str) -> Result<Vec<Rebalance>> {
+    let query = "SELECT as_of::timestamp, ticker, weight FROM folio.weight_history WHERE portfolio = $1
+                 ORDER BY as_of, ticker";
+    let rows = select(query, &[portfolio.to_owned().into()], |tuple| {
+        let ticker: Option<String> = tuple.get(2)?;
+        Ok((time_at(tuple, 1)?, ticker.unwrap_or_default(), number_at(tuple, 3)?))
+    })?;
+    let mut rebalances: Vec<Rebalance> = Vec::new();
+    for (time, ticker, weight) in rows {
+        match rebalances.last_mut() {
+            Some(last) if last.time == time => last.weights.push((ticker, weight)),
+            _ => rebalances.push(Rebalance { time, weights: vec![(ticker, weight)] }),
+        }
+    }
+    Ok(rebalances)
+}
+
+/// A row of forecast_accuracy that has an outcome.
+struct StoredOutcome {
+    as_of: Time,
+    level: f64,
+    outcome: Outcome,
+}
+
+fn outcomes(ticker: &str, step: Option<i32>) -> Result<Vec<StoredOutcome>> {
+    let query = "SELECT as_of::timestamp, ts::timestamp, forecast, lower, upper, actual, naive_error, level
+                 FROM folio.forecast_accuracy
+                 WHERE ticker = $1 AND actual IS NOT NULL AND ($2 IS NULL OR step = $2) ORDER BY as_of, step";
+    select(query, &[ticker.to_owned().into(), step.into()], |tuple| {
+        let outcome = Outcome {
+            time: time_at(tuple, 2)?,
+            forecast: number_at(tuple, 3)?,
+            lower: number_at(tuple, 4)?,
+            upper: number_at(tuple, 5)?,
+            actual: number_at(tuple, 6)?,
+            naive_error: number_at(tuple, 7)?,
+        };
+        Ok(StoredOutcome { as_of: time_at(tuple, 1)?, level: number_at(tuple, 8)?, outcome })
+    })
+}
+
+/// The forecasts of one step as one line, or the newest forecasts that do not overlap, each as its own.
+fn accuracy_of(ticker: String, step: Option<i32>, stored: Vec<StoredOutcome>) -> AccuracyChart {
+    let level = stored.first().map(|first| first.level);
+    let level = level.filter(|level| stored.iter().all(|other| other.level == *level));
+    let step = step.and_then(|step| usize::try_from(step).ok());
+    let paths = if step.is_some() {
+        vec![stored.into_iter().map(|row| row.outcome).collect()]
+    } else {
+        let by_origin = stored.chunk_by(|a, b| a.as_of == b.as_of);
+        folio_chart::apart(by_origin.map(|rows| rows.iter().map(|row| row.outcome).collect()).collect())
+    };
+    AccuracyChart { ticker, step, level, paths }
+}
+
+fn no_weights(portfolio: &str) -> Report {
+    Report::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("no weights of portfolio \"{portfolio}\""),
+        format!("folio.weight_history has no row of portfolio \"{portfolio}\" that you may read."),
+        "Rebalance it first: CALL folio.rebalance(...).",
+    )
+}
+
+fn no_outcomes(ticker: &str, step: Option<i32>) -> Report {
+    let which = step.map(|step| format!(" at step {step}")).unwrap_or_default();
+    Report::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("no forecast of {ticker} has an outcome"),
+        format!("folio.forecast_accuracy has no row of ticker \"{ticker}\"{which} with a price that came."),
+        "Store forecasts, CALL folio.refresh_forecasts(...), as of a day that has prices after it; tickers are \
+         compared as they are written.",
+    )
+}

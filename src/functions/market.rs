@@ -1,0 +1,53 @@
+//! What the prices themselves say of a portfolio's inputs: the price of risk, the number of observations.
+
+use folio_core::portfolio::market::RiskAversion;
+use folio_core::portfolio::request::RiskFreeRate;
+use folio_core::task;
+use pgrx::PgRelation;
+use pgrx::prelude::*;
+
+use super::arguments::{Names, required};
+use super::portfolio::Source;
+use crate::backend::pool::{self, Pool};
+use crate::backend::prices::{self, Selection};
+use crate::backend::report::or_raise;
+use crate::backend::settings::Settings;
+
+/// The risk aversion at which the market of this index is in equilibrium: its excess return over its variance, both a
+/// year.
+#[pg_extern(stable, parallel_safe, cost = 100000)]
+fn market_implied_risk_aversion(
+    ticker: Option<String>,
+    risk_free_rate: default!(Option<f64>, "0"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> Option<f64> {
+    or_raise((|| {
+        let ticker = required("ticker", ticker)?;
+        let rate = RiskFreeRate::new(risk_free_rate.unwrap_or(0.0))?;
+        let settings = Settings::read();
+        let history = prices::history(history.unwrap_or(settings.history))?;
+        let relation = prices.map(|relation| relation.oid());
+        let selection = Selection { relation, tickers: Some(vec![ticker]), as_of, history };
+        let pool = Pool::start(1)?;
+        let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+        let implied = task::one(&pool, &pool::cancel_flag(), move |_| {
+            let index = panel.series()?;
+            index.first().map(|index| RiskAversion::implied(index, rate.value())).transpose()
+        })?;
+        Ok(implied.map(RiskAversion::value))
+    })())
+}
+
+/// The number of returns that a covariance of these tickers is estimated from: T in tau = 1/T.
+#[pg_extern(stable, parallel_safe, cost = 100000)]
+fn observations(
+    tickers: default!(Option<Names>, "NULL"),
+    history: default!(Option<i32>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
+    prices: default!(Option<PgRelation>, "NULL"),
+) -> i32 {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    or_raise(source.compute(|returns, _| Ok(returns.days().len() as i32)))
+}

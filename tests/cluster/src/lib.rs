@@ -36,6 +36,24 @@ pub fn host() -> String {
     variable("FOLIO_TEST_HOST")
 }
 
+/// A program of the cluster's server.
+pub fn program(name: &str) -> String {
+    let folder = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
+    format!("{}/{name}", folder.trim())
+}
+
+/// What psql prints to these arguments, from the project's folder and without a table's frame.
+pub fn psql(database: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program("psql"))
+        .args(["-X", "-qAt", "-h", &host(), "-U", SUPERUSER, "-d", database, "-v", "ON_ERROR_STOP=1"])
+        .args(arguments)
+        .current_dir(project())
+        .output()
+        .expect("psql");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 /// Whether the cluster has the extension in `shared_preload_libraries`.
 pub fn is_preloaded() -> bool {
     match variable("FOLIO_TEST_CONF").as_str() {
@@ -105,6 +123,13 @@ impl Database {
         Self { host, name }
     }
 
+    /// A database with all that `make demo` loads.
+    pub fn demo() -> Self {
+        let database = Self::bare();
+        psql(database.name(), &["-f", "demo/load.sql"]);
+        database
+    }
+
     /// A database with the demo's table `prices`: 20 tickers of 1,000 days.
     pub fn with_prices() -> Self {
         Self::with_prices_at(host())
@@ -169,10 +194,17 @@ pub fn threads(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
 }
 
+/// What [`sqlstate`] says where the driver only knows that the server closed the connection.
+pub const CLOSED: &str = "connection closed";
+
 /// The SQLSTATE of a statement that must fail.
 pub fn sqlstate(result: Result<impl Sized, postgres::Error>) -> String {
     let error = result.err().expect("the statement should have failed");
-    error.code().map_or_else(|| format!("not an error of the server: {error}"), |code| code.code().to_owned())
+    match error.code() {
+        Some(code) => code.code().to_owned(),
+        None if error.is_closed() => CLOSED.to_owned(),
+        None => format!("not an error of the server: {error}"),
+    }
 }
 
 /// Waits until `condition` holds, at most ten seconds.

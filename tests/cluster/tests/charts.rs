@@ -1,9 +1,8 @@
 //! The charts say what the rows say.
 
 use std::collections::HashSet;
-use std::process::Command;
 
-use cluster_tests::{Database, host, project};
+use cluster_tests::{Database, psql};
 use postgres::Client;
 
 fn text(session: &mut Client, query: &str) -> String {
@@ -157,24 +156,9 @@ fn an_accuracy_chart_says_what_came() {
     assert!(said.contains(&format!("3 forecasts: {all}")), "{all} | {said}");
 }
 
-/// What a script of the demo prints, run by psql as `make demo` runs it.
-fn psql(database: &Database, script: &str) -> String {
-    let bin = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
-    let output = Command::new(format!("{}/psql", bin.trim()))
-        .args(["-X", "-h", &host(), "-U", "postgres", "-d", database.name()])
-        .args(["-qAt", "-v", "ON_ERROR_STOP=1", "-f", script])
-        .current_dir(project())
-        .output()
-        .expect("psql");
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
 #[test]
 fn the_page_of_the_demo_has_every_chart_at_both_widths() {
-    let database = Database::bare();
-    assert_eq!(psql(&database, "demo/load.sql"), "");
-    let page = psql(&database, "demo/page.sql");
+    let page = psql(Database::demo().name(), &["-f", "demo/page.sql"]);
     assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"));
     for width in [400, 1200] {
         assert_eq!(page.matches(&format!(" width=\"{width}\" ")).count(), 5, "charts of {width} pixels");

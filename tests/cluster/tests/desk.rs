@@ -4,7 +4,8 @@
 use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 use cluster_tests::private::{Cluster, shell};
 use cluster_tests::{
-    Database, backend, connect, host, is_cron, project, sqlstate, threads, wait_for, wait_long_for,
+    Database, backend, connect, host, is_cron, program, project, psql, sqlstate, threads, wait_for,
+    wait_long_for,
 };
 use postgres::Client;
 use std::thread;
@@ -75,18 +76,6 @@ fn running(database: &Database, statement: &'static str) -> (thread::JoinHandle<
     });
     wait_for("the run has no threads", || threads(pid) > 1);
     (call, pid)
-}
-
-/// A program of the cluster's server.
-fn program(name: &str) -> String {
-    let folder = std::fs::read_to_string(format!("{}/bin", host())).expect("the cluster's programs");
-    format!("{}/{name}", folder.trim())
-}
-
-fn psql(database: &str, arguments: &[&str]) -> String {
-    let place = host();
-    let common = ["-X", "-q", "-h", &place, "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1"];
-    shell(&program("psql"), &[&common[..], arguments].concat())
 }
 
 /// A session in the one database that pg_cron works in, with both extensions and the demo's prices.

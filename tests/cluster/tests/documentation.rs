@@ -6,7 +6,7 @@ use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 
 #[test]
 fn every_block_of_sql_in_the_documentation_runs() {
-    let database = Database::with_prices();
+    let database = Database::demo();
     let mut session = database.session();
     // What the texts take for granted: the reader's own table, whose columns have other names.
     session

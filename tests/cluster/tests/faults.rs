@@ -3,7 +3,7 @@
 
 use cluster_tests::load::compute_threads;
 use cluster_tests::private::{Cluster, forbid_threads};
-use cluster_tests::{Database, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for};
+use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for};
 use postgres::Client;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -247,7 +247,8 @@ fn a_database_is_not_dropped_under_a_call_unless_forced() {
             .batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", database.name()))
             .expect("DROP ... FORCE");
         assert!(start.elapsed() < Duration::from_secs(3), "the session did not go at once");
-        assert_eq!(call.join().expect("the call"), "57P01");
+        let end = call.join().expect("the call");
+        assert!(["57P01", CLOSED].contains(&end.as_str()), "{end}");
     }
     assert_no_slot_is_taken(&mut Database::empty().session());
 }

@@ -1,6 +1,6 @@
 //! A session beside others: how a call ends early, what it leaves behind, how many threads it takes.
 
-use cluster_tests::{Database, backend, connect, is_preloaded, sqlstate, threads, wait_for};
+use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, sqlstate, threads, wait_for};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,8 @@ const LONG_CALL: &str = "SELECT count(*) FROM forecast_ensemble(tickers => NULL)
 const TIMEOUT_BOUND: Duration = Duration::from_millis(400);
 
 const QUERY_CANCELED: &str = "57014";
+/// A server that ends a session sends 57P01 and closes the connection; a client that the machine lets wait sees both at
+/// once, and then the driver tells of the second.
 const ADMIN_SHUTDOWN: &str = "57P01";
 
 /// Runs the long call in its own session and `stop` beside it once its threads work; gives the call's SQLSTATE.
@@ -70,7 +72,8 @@ fn pg_cancel_backend_ends_the_call() {
 fn pg_terminate_backend_ends_the_session_and_no_other() {
     let database = Database::with_prices();
     let mut bystander = database.session();
-    assert_eq!(stopped_by(&database, "pg_terminate_backend"), ADMIN_SHUTDOWN);
+    let end = stopped_by(&database, "pg_terminate_backend");
+    assert!([ADMIN_SHUTDOWN, CLOSED].contains(&end.as_str()), "{end}");
     let one: i32 = bystander.query_one("SELECT 1", &[]).expect("another session").get(0);
     assert_eq!(one, 1, "the cluster was restarted");
 }

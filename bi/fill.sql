@@ -9,15 +9,14 @@ SELECT create_portfolio(
     objective   => style.objective,
     tau         => 0.5, -- the forecasts are to move the weights
     constraints => '{"max_weight": 0.2}',
-    horizon     => 10,
     -- The quick ones: 26 weeks are filled in within a minute.
     models      => ARRAY['naive', 'drift', 'theta', 'arima', 'ets', 'ridge'])
-FROM (VALUES ('growth', 'max_quadratic_utility'), ('defensive', 'min_volatility')) AS style (name, objective)
+FROM (VALUES ('balanced', 'max_quadratic_utility'), ('defensive', 'min_volatility')) AS style (name, objective)
 WHERE NOT EXISTS (SELECT FROM portfolio WHERE portfolio.name = style.name);
 
 SELECT format('CALL rebalance(%L, as_of => %L)', portfolio.name, day)
 FROM portfolio
 CROSS JOIN generate_series(timestamptz '2022-07-06', '2022-12-28', '7 days') AS day
-WHERE portfolio.name IN ('growth', 'defensive')
-ORDER BY day, portfolio.name DESC
+WHERE portfolio.name IN ('balanced', 'defensive')
+ORDER BY day, portfolio.name
 \gexec

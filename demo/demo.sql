@@ -36,6 +36,9 @@ SELECT create_portfolio('growth',
         'groups', jsonb_build_object('sector', (SELECT jsonb_object_agg(ticker, sector) FROM instrument))));
 CALL rebalance('growth', as_of => '2022-11-28');
 CALL rebalance('growth');
+\echo '--- The same day with another constraint: the stored forecasts serve'
+UPDATE folio.portfolio SET constraints = constraints || '{"max_weight": 0.15}' WHERE name = 'growth';
+CALL rebalance('growth');
 SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AS has_cron \gset
 \if :has_cron
 SELECT schedule_rebalance('growth', '0 22 * * 1-5');
@@ -46,5 +49,5 @@ SELECT run_id, kind, portfolio, as_of, status, forecasts, seconds, turnover FROM
 
 \echo '--- What the forecasts of November were worth: the mean error beside that of the last price, and how often the interval held'
 SELECT step, count(*) AS forecasts, avg(abs(error)) AS mean_error, avg(abs(naive_error)) AS of_the_last_price,
-       avg(inside::int) AS inside, avg(level) AS level
+       avg(inside::int)::float8 AS inside, avg(level) AS level
 FROM forecast_accuracy WHERE step IN (1, 5, 10, 15, 20) GROUP BY step ORDER BY step;

@@ -56,7 +56,8 @@ initialise() {
 # Superset connects as a role that may only read.
 fill() {
   say "Filling the demo's portfolios (about a minute the first time)"
-  scripts/cluster.sh psql demo -d demo -q -v ON_ERROR_STOP=1 -f examples/grants.sql -f bi/reader.sql
+  scripts/cluster.sh psql demo -d demo -q -v ON_ERROR_STOP=1 -c "SET client_min_messages = warning" \
+    -f examples/grants.sql -f bi/reader.sql
   scripts/cluster.sh psql demo -d demo -q -o /dev/null -v ON_ERROR_STOP=1 -f bi/fill.sql
 }
 
@@ -81,8 +82,15 @@ serve() {
   done
 }
 
+# The libraries that this Superset is built on are not there for newer ones.
+need_python() {
+  python3 -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' ||
+    die "Superset needs Python 3.10 to 3.12" "this is $(python3 --version)"
+}
+
 start() {
   need_demo
+  need_python
   mkdir -p "$state"
   need_venv "$venv" bi/superset/requirements.txt # about 1 GB; 3 to 10 minutes
   secrets

@@ -93,6 +93,7 @@ def fault(chart: Locator, watch: Watch, width: int) -> str | None:
 def look(page: Page, address: str, name: str, watch: Watch, pictures: Path) -> list[str]:
     """What is wrong with the dashboard at one width."""
     width = WIDTHS[name]
+    watch.rows.clear()
     page.set_viewport_size({"width": width, "height": TALLEST_PAGE})
     page.goto(f"{address}/superset/dashboard/pg_folio/")
     faults = []

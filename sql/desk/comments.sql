@@ -226,7 +226,7 @@ COMMENT ON FUNCTION @extschema@.lock_run(integer, boolean) IS
 COMMENT ON FUNCTION @extschema@.unlock_run() IS
 'Gives the lock back. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.fail_abandoned_runs() IS
-'Marks runs as failed whose session is gone. Part of a run; not for calls by hand.';
+'Marks runs as failed that were cut off. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.write_portfolio(@extschema@.run) IS
 'Writes weights, views and trades of a run. Part of a run; not for calls by hand.';
 COMMENT ON FUNCTION @extschema@.equal_run(@extschema@.run) IS

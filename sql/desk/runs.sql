@@ -63,13 +63,13 @@ WHERE lock.locktype = 'advisory' AND lock.objsubid = 2 AND lock.granted
   AND lock.classid = @extschema@.run_lock_class()::oid
   AND lock.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database());
 
--- A run whose lock nobody holds was left by a session that is gone. One that another transaction marks is not waited for.
+-- A run whose lock nobody holds was cut off. One that another transaction marks is not waited for.
 CREATE FUNCTION @extschema@.fail_abandoned_runs() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
     UPDATE @extschema@.run
     SET status = 'failed', finished_at = clock_timestamp(), sqlstate = '57000',
-        message = 'the session of the run ended before the run did',
-        detail = format('Process %s is gone: it was killed, or the server was stopped.', pid),
+        message = 'the run was cut off',
+        detail = format('Process %s does not compute it any more: it was killed or cancelled, or the server stopped.', pid),
         hint = 'Nothing of the run was kept; run it again.'
     WHERE run_id IN (
         SELECT r.run_id FROM @extschema@.run AS r

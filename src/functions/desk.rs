@@ -6,7 +6,7 @@ use folio_core::forecast::{self, Fingerprint, Horizon, Level};
 use folio_core::panel::{PricePanel, Timestamp};
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgRelation, spi};
+use pgrx::{JsonB, PgMemoryContexts, PgRelation, spi};
 
 use super::arguments::Names;
 use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row, with_time_zone};
@@ -269,7 +269,22 @@ impl Forecast {
     }
 }
 
+/// Tickers written at a time: enough to make the statements' cost small, few enough that their arrays are too.
+const WRITE_TICKERS: usize = 500;
+
 fn write_forecasts(run_id: i64, level: Level, forecasts: Vec<Forecast>) -> Result<()> {
+    let mut forecasts = forecasts.into_iter();
+    while forecasts.len() > 0 {
+        let batch = forecasts.by_ref().take(WRITE_TICKERS);
+        // The arrays go with the context, not only at the end of the call.
+        let mut context = PgMemoryContexts::new("pg_folio forecasts");
+        // SAFETY: what the batch leaves behind was allocated by Rust.
+        unsafe { context.switch_to(|_| write_batch(run_id, level, batch)) }?;
+    }
+    Ok(())
+}
+
+fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Forecast>) -> Result<()> {
     let mut steps = Steps::default();
     let mut members = Members::default();
     for forecast in forecasts {

@@ -165,6 +165,8 @@ impl Ranged for Axis {
 
     fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
         let share = (value - self.range.start) / (self.range.end - self.range.start);
+        // All that is drawn lies inside; what a caller asks for beyond must not leave the canvas or the integers.
+        let share = share.clamp(0.0, 1.0);
         limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
     }
 

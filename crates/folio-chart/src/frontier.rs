@@ -109,35 +109,50 @@ impl FrontierChart {
         taken.extend(marked.iter().map(|(_, point)| Rect::around(plot.position(point.at()), large + 1.0)));
         let line: Vec<(f64, f64)> = self.frontier.iter().map(|point| plot.position(point.at())).collect();
         taken.extend(line.windows(2).flat_map(|pair| label::trace(pair[0], pair[1])));
-        // On a phone the legend names them.
+        // The marked portfolios first; on a phone the legend names them.
         let marked = if plot.is_narrow { &[] } else { marked };
         let portfolios = marked.iter().map(|(mark, point)| {
             let name = if *mark == Mark::Square(Role::Calm) { "Least volatility" } else { "Largest Sharpe" };
-            (name.to_owned(), *point, large, true)
+            (name.to_owned(), *point)
         });
+        Self::names(plot, &portfolios.collect::<Vec<_>>(), (large, true), &mut taken)?;
         let mut best: Vec<&RiskReturn> = self.assets.iter().collect();
         best.sort_by(|a, b| {
             b.sharpe_ratio.unwrap_or(f64::MIN).total_cmp(&a.sharpe_ratio.unwrap_or(f64::MIN))
         });
         best.truncate(MAX_NAMED);
-        let assets = best
-            .into_iter()
-            .map(|asset| (text::fit(&text::clean(&asset.name), font, 14.0 * font), asset, small, false));
-        let names: Vec<(String, &RiskReturn, f64, bool)> = portfolios.chain(assets).collect();
-        let wanted = |(name, point, radius, strong): &(String, &RiskReturn, f64, bool)| {
-            let width = if *strong { text::bold_width(name, font) } else { text::width(name, font) };
+        let name = |asset: &RiskReturn| text::fit(&text::clean(&asset.name), font, 14.0 * font);
+        let assets = best.into_iter().map(|asset| (name(asset), asset));
+        Self::names(plot, &assets.collect::<Vec<_>>(), (small, false), &mut taken)
+    }
+
+    /// Writes names beside points of this radius where there is room, which they take. Bold ones stand for the legend's
+    /// marks: either all of them are written or, since one alone would look like the only one, none.
+    fn names(
+        plot: &Plot<'_>,
+        names: &[(String, &RiskReturn)],
+        (radius, bold): (f64, bool),
+        taken: &mut Vec<Rect>,
+    ) -> Result<()> {
+        let font = plot.pen.font;
+        let wanted = |(name, point): &(String, &RiskReturn)| {
+            let width = if bold { text::bold_width(name, font) } else { text::width(name, font) };
             Wanted { point: plot.position(point.at()), size: (width, font * 1.1), clearance: radius + 3.0 }
         };
         let wanted: Vec<Wanted> = names.iter().map(wanted).collect();
-        let placed = label::place(&wanted, &plot.frame, &taken);
-        for ((name, _, _, bold), placed) in names.iter().zip(placed) {
+        let placed = label::place(&wanted, &plot.frame, taken);
+        if bold && placed.iter().any(Option::is_none) {
+            return Ok(());
+        }
+        let role = if bold { Role::Ink } else { Role::Muted };
+        let writing = Writing { role, bold, ..Writing::centred(font) };
+        for ((name, _), placed) in names.iter().zip(placed) {
             let Some(placed) = placed else { continue };
             if let Some(leader) = placed.leader {
                 plot.pen.line(&leader, Role::Rule, 0.8)?;
             }
-            let role = if *bold { Role::Ink } else { Role::Muted };
-            let writing = Writing { role, bold: *bold, ..Writing::centred(font) };
             plot.pen.write(name, placed.rect.centre(), &writing)?;
+            taken.extend(placed.parts());
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ pub(crate) struct Placed {
 
 impl Placed {
     /// What other labels must stay clear of.
-    fn parts(&self) -> impl Iterator<Item = Rect> {
+    pub fn parts(&self) -> impl Iterator<Item = Rect> {
         let leader = self.leader.into_iter().flat_map(|[from, to]| trace(from, to));
         std::iter::once(self.rect).chain(leader)
     }

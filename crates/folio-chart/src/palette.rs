@@ -1,8 +1,8 @@
 //! The colours, by what they are for, in both themes.
 //!
-//! Text has a contrast of at least 4.5 to the surface, lines and points of at least 3 (WCAG 2.1, 1.4.3 and 1.4.11); the
-//! tests compute it. Series differ in lightness and hue so that people with a colour vision deficiency tell neighbours
-//! apart, and carry their names beside them.
+//! Text has a contrast of at least 4.5 to the surface, lines and points of at least 3 (WCAG 2.1, 1.4.3 and 1.4.11).
+//! Neighbours of a stack, and what else must be told apart, differ for people without red or green cones too. The tests
+//! compute both.
 
 use plotters::style::RGBColor;
 
@@ -62,14 +62,14 @@ const COLOURS: [(Role, u32, u32); 24] = [
     (Role::Alert, 0xC2410C, 0xFB8B4B),
     (Role::Calm, 0x0B7A57, 0x35C79A),
     (Role::Series(0), 0x2A78D6, 0x3987E5),
-    (Role::Series(1), 0x1BAF7A, 0x199E70),
-    (Role::Series(2), 0xEDA100, 0xC98500),
-    (Role::Series(3), 0x007F00, 0x008A00),
+    (Role::Series(1), 0x17A06F, 0x199E70),
+    (Role::Series(2), 0xF2B200, 0xEBB52E),
+    (Role::Series(3), 0x007F00, 0x007F00),
     (Role::Series(4), 0x4A3AA7, 0x9085E9),
-    (Role::Series(5), 0xE34948, 0xE66767),
-    (Role::Series(6), 0xE87BA4, 0xD55181),
-    (Role::Series(7), 0xEB6834, 0xD95926),
-    (Role::Rest, 0xA9A8A1, 0x6F6E69),
+    (Role::Series(5), 0xE34948, 0xD64F4F),
+    (Role::Series(6), 0xF09CBD, 0xF08FB4),
+    (Role::Series(7), 0xEB6834, 0xE8703F),
+    (Role::Rest, 0xBDBCB5, 0x5F5E5A),
     (Role::Rule, 0x8D8C84, 0x85847D),
 ];
 
@@ -106,11 +106,13 @@ mod tests {
 
     /// The relative luminance of WCAG 2.1.
     fn luminance(hex: u32) -> f64 {
-        let channel = |shift: u32| {
-            let value = f64::from((hex >> shift) & 0xFF) / 255.0;
-            if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-        };
-        0.2126 * channel(16) + 0.7152 * channel(8) + 0.0722 * channel(0)
+        0.2126 * linear(hex, 16) + 0.7152 * linear(hex, 8) + 0.0722 * linear(hex, 0)
+    }
+
+    /// The light of a channel of sRGB.
+    fn linear(hex: u32, shift: u32) -> f64 {
+        let value = f64::from((hex >> shift) & 0xFF) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
     }
 
     fn contrast(a: u32, b: u32) -> f64 {
@@ -148,6 +150,67 @@ mod tests {
                 let (_, light, dark) = of(role);
                 let (light, dark) = (contrast(light, band.1), contrast(dark, band.2));
                 assert!(light >= 2.8 && dark >= 2.8, "{role:?} on {:?}: {light:.2} {dark:.2}", band.0);
+            }
+        }
+    }
+
+    /// What people see who have all cones, no red ones or no green ones (Machado, Oliveira and Fernandes 2009, severity 1),
+    /// as matrices of linear light.
+    const EYES: [[[f64; 3]; 3]; 3] = [
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ];
+
+    fn times(matrix: [[f64; 3]; 3], v: [f64; 3]) -> [f64; 3] {
+        matrix.map(|row| row[0] * v[0] + row[1] * v[1] + row[2] * v[2])
+    }
+
+    /// The colour in Oklab (Ottosson 2020), where equal distances look equally different.
+    fn oklab(hex: u32, eye: [[f64; 3]; 3]) -> [f64; 3] {
+        let seen = times(eye, [16, 8, 0].map(|shift| linear(hex, shift))).map(|light| light.max(0.0));
+        let cones = times(
+            [
+                [0.4122214708, 0.5363325363, 0.0514459929],
+                [0.2119034982, 0.6806995451, 0.1073969566],
+                [0.0883024619, 0.2817188376, 0.6299787005],
+            ],
+            seen,
+        );
+        times(
+            [
+                [0.2104542553, 0.7936177850, -0.0040720468],
+                [1.9779984951, -2.4285922050, 0.4505937099],
+                [0.0259040371, 0.7827717662, -0.8086757660],
+            ],
+            cones.map(f64::cbrt),
+        )
+    }
+
+    #[test]
+    fn what_must_be_told_apart_differs_for_every_eye() {
+        let hex = |role: Role, dark: bool| {
+            let (_, light, dim) = *COLOURS.iter().find(|(other, _, _)| *other == role).unwrap();
+            if dark { dim } else { light }
+        };
+        let stack: Vec<Role> = (0..SERIES).map(Role::Series).chain([Role::Rest]).collect();
+        let neighbours = stack.windows(2).map(|pair| (pair[0], pair[1]));
+        let marks = [
+            (Role::Actual, Role::Forecast),
+            (Role::Alert, Role::Calm),
+            (Role::Alert, Role::Forecast),
+            (Role::Member, Role::Forecast),
+        ];
+        // The three bands that a fan has by default, which lie in each other.
+        let bands = [0, 1, 2].map(|index| band(index, 3));
+        let fan = [(Role::Surface, bands[0]), (bands[0], bands[1]), (bands[1], bands[2])];
+        let neighbours = neighbours.map(|pair| (pair, 0.13));
+        let pairs = neighbours.chain(marks.map(|pair| (pair, 0.09))).chain(fan.map(|pair| (pair, 0.05)));
+        for ((a, b), least) in pairs {
+            for (eye, dark) in EYES.into_iter().flat_map(|eye| [(eye, false), (eye, true)]) {
+                let (x, y) = (oklab(hex(a, dark), eye), oklab(hex(b, dark), eye));
+                let distance = (0..3).map(|i| (x[i] - y[i]).powi(2)).sum::<f64>().sqrt();
+                assert!(distance >= least, "{a:?} and {b:?}, dark: {dark}: {distance:.3}");
             }
         }
     }

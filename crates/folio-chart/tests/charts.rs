@@ -318,6 +318,18 @@ fn numbers_that_have_no_place_are_refused_wherever_they_stand() {
     }
 }
 
+#[test]
+fn times_at_the_ends_of_the_calendar_are_drawn() {
+    const DAY: i64 = 86_400_000_000;
+    // The first and nearly the last time of Postgres, and the last one there can be.
+    for last in [-210_866_803_200_000_000 + DAY, 9_223_371_331_200_000_000 - DAY, i64::MAX] {
+        let mut chart = samples::forecast("A", 2, 1, 0);
+        let times = chart.history.iter_mut().chain(&mut chart.path).map(|(time, _)| time);
+        times.zip([2, 1, 0]).for_each(|(time, before)| *time = Time(last - before));
+        assert_texts_are_apart(&chart.svg(plain()).unwrap(), &last.to_string());
+    }
+}
+
 /// What the vertical axis says of a height: read from two of its labels, as a person would.
 fn value_at(document: &Document<'_>, y: f64) -> f64 {
     let ticks: Vec<(f64, f64)> = elements(document, "text")
@@ -393,6 +405,26 @@ fn the_layers_of_a_stack_add_up_and_the_small_ones_are_one() {
             && elements(&document, "text").any(|text| text.text().unwrap().trim().starts_with('−')),
         "the axis goes below zero"
     );
+}
+
+#[test]
+fn the_marked_portfolios_are_named_among_any_number_of_tickers() {
+    for count in [1, 5, 20, 60, 200] {
+        for width in [800, 1600] {
+            let svg = samples::frontier(count).svg(options(width, "light")).unwrap();
+            assert_texts_are_apart(&svg, &format!("{count} tickers at {width}"));
+            let document = Document::parse(&svg).unwrap();
+            let bold =
+                elements(&document, "text").filter(|text| text.attribute("font-weight") == Some("bold"));
+            let bold: Vec<&str> = bold.filter_map(|text| text.text()).map(str::trim).collect();
+            assert_eq!(bold, ["Efficient frontier", "Least volatility", "Largest Sharpe"]);
+        }
+    }
+    // Few tickers are all named, on a phone too.
+    let svg = samples::frontier(12).svg(options(400, "light")).unwrap();
+    for asset in samples::frontier(12).assets {
+        assert!(svg.lines().any(|line| line == asset.name), "{}", asset.name);
+    }
 }
 
 #[test]

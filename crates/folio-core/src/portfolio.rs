@@ -6,6 +6,7 @@
 
 pub mod allocation;
 pub mod black_litterman;
+pub mod clustered;
 mod cone;
 pub mod constraint;
 pub mod covariance;
@@ -20,6 +21,7 @@ mod quadratic;
 pub mod request;
 pub mod risk_parity;
 mod tail_risk;
+mod tracking;
 mod turnover;
 pub mod universe;
 pub mod view_input;

@@ -36,6 +36,7 @@ fn best(
         returns: means,
         risk_aversion: RiskAversion::default(),
         risk_free_rate: 0.0,
+        market_weights: None,
         history: Some(history.returns()),
     };
     optimize(

@@ -50,6 +50,7 @@ fn solve(
         returns,
         risk_aversion: RiskAversion::default(),
         risk_free_rate: 0.0,
+        market_weights: None,
         history: None,
     };
     optimize(&market, objective, &Constraints::from_json(constraints)?, &Cancel::default())

@@ -36,13 +36,9 @@ SELECT create_portfolio('growth', tickers => '{A,BB}');
 \echo :SQLSTATE
 SELECT create_portfolio('x', tickers => '{A,ZZ}');
 \echo :SQLSTATE
-SELECT create_portfolio('x', tickers => '{A,BB}', objective => 'most');
-\echo :SQLSTATE
 SELECT create_portfolio('x', tickers => '{A,BB}', constraints => '{"max_weight": 0.4}');
 \echo :SQLSTATE
 SELECT create_portfolio('x', tickers => '{A,BB}', horizon => 0);
-\echo :SQLSTATE
-SELECT create_portfolio('x', tickers => '{A,BB}', models => '{oracle}');
 \echo :SQLSTATE
 SELECT create_portfolio('x', tickers => '{A,BB}', prices => 'elsewhere');
 \echo :SQLSTATE

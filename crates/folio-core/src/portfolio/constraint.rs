@@ -156,7 +156,7 @@ pub struct Constraints {
     pub target_volatility: Option<f64>,
     /// The share of each ticker in the risk, for `risk_parity`; only the proportions matter.
     pub risk_budgets: Option<PerTicker>,
-    /// The options of `hrp`.
+    /// The options of `hrp`, `herc` and `nco`.
     pub hierarchical: HierarchicalOptions,
     /// The confidence of `min_cvar` and `min_cdar`; without it 0.95.
     pub confidence: Option<f64>,
@@ -166,13 +166,19 @@ pub struct Constraints {
     pub max_turnover: Option<f64>,
     /// What a change of a weight costs, as a share of the money traded; it is taken off the expected return.
     pub transaction_cost: Option<PerTicker>,
+    /// The most that long and short positions together may come to, the sum of |w|.
+    pub max_gross: Option<f64>,
+    /// The largest volatility a year of the difference to the benchmark.
+    pub max_tracking_error: Option<f64>,
+    /// The weights that the tracking error is measured against; without them the market's.
+    pub benchmark: Option<BTreeMap<String, f64>>,
     /// The keys that were given, so that none is ignored in silence.
     pub(crate) given: BTreeSet<&'static str>,
 }
 
 impl Constraints {
     /// The keys in SQL.
-    pub const KEYS: [&'static str; 17] = [
+    pub const KEYS: [&'static str; 21] = [
         "min_weight",
         "max_weight",
         "groups",
@@ -186,10 +192,14 @@ impl Constraints {
         "linkage",
         "distance",
         "leaf_order",
+        "clusters",
         "confidence",
         "current_weights",
         "max_turnover",
         "transaction_cost",
+        "max_gross",
+        "max_tracking_error",
+        "benchmark",
     ];
 
     /// Reads `{"max_weight": 0.2, "group_max": {"sector:Tech": 0.3}, "groups": {...}}`. `min_weight` and `max_weight`
@@ -227,6 +237,13 @@ impl Constraints {
                 expected: "current_weights beside it, {} where nothing is held yet".to_owned(),
             });
         }
+        if constraints.benchmark.is_some() && constraints.max_tracking_error.is_none() {
+            return Err(Error::InvalidArgument {
+                argument: "benchmark",
+                value: "no max_tracking_error".to_owned(),
+                expected: "max_tracking_error beside it".to_owned(),
+            });
+        }
         Ok(constraints)
     }
 
@@ -249,9 +266,10 @@ impl Constraints {
                 budgets.require(key, |budget| budget > 0.0, "over 0")?;
                 self.risk_budgets = Some(budgets);
             }
-            "linkage" => self.hierarchical.linkage = Linkage::parse(name(key, value)?)?,
+            "linkage" => self.hierarchical.linkage = Some(Linkage::parse(name(key, value)?)?),
             "distance" => self.hierarchical.distance = Distance::parse(name(key, value)?)?,
             "leaf_order" => self.hierarchical.leaf_order = LeafOrder::parse(name(key, value)?)?,
+            "clusters" => self.hierarchical.clusters = Some(count(key, value)?),
             "confidence" => {
                 self.confidence = Some(number(|c| c > 0.0 && c < 1.0, "over 0 and under 1; 95 % is 0.95")?);
             }
@@ -266,6 +284,11 @@ impl Constraints {
                 )?;
                 self.transaction_cost = Some(costs);
             }
+            "max_gross" => self.max_gross = Some(number(|gross| gross > 0.0, "over 0; 1.6 is 130/30")?),
+            "max_tracking_error" => {
+                self.max_tracking_error = Some(number(|error| error > 0.0, "over 0; 2 % is 0.02")?);
+            }
+            "benchmark" => self.benchmark = Some(universe::numbers(key, value)?),
             other => {
                 return Err(Error::Internal { message: format!("the constraint {other} is not read") });
             }
@@ -342,6 +365,15 @@ fn name<'a>(argument: &'static str, value: &'a Value) -> Result<&'a str> {
         argument,
         value: value.to_string(),
         expected: "a name".to_owned(),
+    })
+}
+
+fn count(argument: &'static str, value: &Value) -> Result<usize> {
+    let count = value.as_u64().and_then(|count| usize::try_from(count).ok()).filter(|&count| count > 0);
+    count.ok_or_else(|| Error::InvalidArgument {
+        argument,
+        value: value.to_string(),
+        expected: "a whole number, 1 or over".to_owned(),
     })
 }
 

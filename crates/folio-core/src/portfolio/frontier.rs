@@ -46,8 +46,7 @@ pub fn efficient_frontier(
         });
     }
     let first = optimize::optimize(market, Objective::MinVolatility, constraints, cancel)?;
-    let set = constraints.polytope(market.covariance.universe())?;
-    let largest = optimize::max_return(&set, market.returns, cancel)?;
+    let largest = optimize::largest_return(market, constraints, cancel)?;
     let least = market.returns.dot(&first);
     let mut frontier = vec![describe(market, first)];
     for step in 1..points {

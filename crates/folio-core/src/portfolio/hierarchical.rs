@@ -1,4 +1,5 @@
-//! Hierarchical risk parity (Lopez de Prado, 'Building Diversified Portfolios that Outperform Out of Sample', 2016).
+//! Trees of clusters, and hierarchical risk parity on them (Lopez de Prado, 'Building Diversified Portfolios that
+//! Outperform Out of Sample', 2016).
 //!
 //! Libraries differ in three choices, so these are options: the linkage, whether clusters are built on the
 //! correlation distance or on the Euclidean distance between its columns, and the order of the leaves. The defaults
@@ -44,15 +45,17 @@ pub enum LeafOrder {
     Optimal,
 }
 
-/// The options of hierarchical risk parity.
+/// The options of the portfolios from a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HierarchicalOptions {
-    /// The linkage.
-    pub linkage: Linkage,
+    /// The linkage; without it single for risk parity and Ward's for the others.
+    pub linkage: Option<Linkage>,
     /// The distance.
     pub distance: Distance,
-    /// The order of the leaves.
+    /// The order of the leaves, for risk parity.
     pub leaf_order: LeafOrder,
+    /// The number of clusters, for the others; without it that of [`super::clustered`]'s rule.
+    pub clusters: Option<usize>,
 }
 
 /// Names and values of an option.
@@ -103,6 +106,24 @@ impl LeafOrder {
 /// # Errors
 /// [`Error::InvalidArgument`] for a ticker without variance; [`Error::Cancelled`].
 pub fn hrp(covariance: &Covariance, options: HierarchicalOptions, cancel: &Cancel) -> Result<Array1<f64>> {
+    let distances = distances(covariance, options.distance, cancel)?;
+    let (matrix, n) = (covariance.matrix(), distances.nrows());
+    let tree = cluster(&distances, options.linkage.unwrap_or_default(), cancel)?;
+    let order = match options.leaf_order {
+        LeafOrder::Natural => tree.leaves(),
+        LeafOrder::Optimal => optimal_order(&tree, &distances, cancel)?,
+    };
+    let mut weights = Array1::ones(n);
+    bisect(matrix, &order, &mut weights);
+    let total = weights.sum();
+    Ok(weights / total)
+}
+
+/// How far apart the tickers are.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for a ticker without variance; [`Error::Cancelled`].
+pub(super) fn distances(covariance: &Covariance, distance: Distance, cancel: &Cancel) -> Result<Array2<f64>> {
     let sd = covariance.volatility();
     if let Some(still) = (0..sd.len()).find(|&i| sd[i] <= 0.0) {
         return Err(Error::InvalidArgument {
@@ -116,19 +137,10 @@ pub fn hrp(covariance: &Covariance, options: HierarchicalOptions, cancel: &Cance
     let apart = Array2::from_shape_fn((n, n), |(i, j)| {
         if i == j { 0.0 } else { ((1.0 - matrix[[i, j]] / (sd[i] * sd[j])) / 2.0).clamp(0.0, 1.0).sqrt() }
     });
-    let distances = match options.distance {
-        Distance::Correlation => apart,
-        Distance::Euclidean => euclidean(&apart, cancel)?,
-    };
-    let tree = cluster(&distances, options.linkage, cancel)?;
-    let order = match options.leaf_order {
-        LeafOrder::Natural => tree.leaves(),
-        LeafOrder::Optimal => optimal_order(&tree, &distances, cancel)?,
-    };
-    let mut weights = Array1::ones(n);
-    bisect(matrix, &order, &mut weights);
-    let total = weights.sum();
-    Ok(weights / total)
+    match distance {
+        Distance::Correlation => Ok(apart),
+        Distance::Euclidean => euclidean(&apart, cancel),
+    }
 }
 
 fn euclidean(apart: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
@@ -147,9 +159,9 @@ fn euclidean(apart: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
 
 /// Merges of clusters in the order of their heights. Cluster i < n is the leaf i, cluster n + k the k-th merge; the
 /// left child is the one with the smaller number.
-struct Tree {
-    leaves: usize,
-    merges: Vec<(usize, usize)>,
+pub(super) struct Tree {
+    pub(super) leaves: usize,
+    pub(super) merges: Vec<(usize, usize)>,
 }
 
 impl Tree {
@@ -172,7 +184,7 @@ impl Tree {
 
 /// Agglomerative clustering: the nearest pair merges, and distances to it follow from Lance and Williams (1967). It
 /// looks at all pairs for each merge, O(n^3) in all: 40 ms for 500 tickers, and hard to get wrong.
-fn cluster(distances: &Array2<f64>, linkage: Linkage, cancel: &Cancel) -> Result<Tree> {
+pub(super) fn cluster(distances: &Array2<f64>, linkage: Linkage, cancel: &Cancel) -> Result<Tree> {
     let n = distances.nrows();
     let mut apart = distances.clone();
     let mut size = vec![1.0; n];
@@ -302,7 +314,8 @@ fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>) {
     bisect(matrix, right, weights);
 }
 
-fn cluster_variance(matrix: &Array2<f64>, members: &[usize]) -> f64 {
+/// The variance of the inverse-variance portfolio of some tickers.
+pub(super) fn cluster_variance(matrix: &Array2<f64>, members: &[usize]) -> f64 {
     let inverse: Vec<f64> = members.iter().map(|&i| 1.0 / matrix[[i, i]]).collect();
     let total: f64 = inverse.iter().sum();
     let mut variance = 0.0;

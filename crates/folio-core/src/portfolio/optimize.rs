@@ -10,21 +10,22 @@ use ndarray::{Array1, Array2};
 use super::cone::ConeProgram;
 use super::constraint::{Constraints, PerTicker, Polytope};
 use super::covariance::Covariance;
-use super::market::RiskAversion;
-use super::quadratic::{self, Family, Point, variance};
+use super::market::{self, RiskAversion};
+use super::quadratic::{self, ActiveSet, Family, Point, variance};
 use super::tail_risk::{self, Tail};
+use super::tracking::{Programs, Tracking};
 use super::turnover::Trades;
 use super::universe;
-use super::{feasibility, hierarchical, risk_parity};
+use super::{clustered, feasibility, hierarchical, risk_parity};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// The most programs that the search for a lambda solves; each halves the interval at the worst, and a double has
 /// 64 bits.
-const MAX_PROGRAMS: usize = 200;
+pub(crate) const MAX_PROGRAMS: usize = 200;
 
 /// How close a target must be met, relative to its size.
-const TARGET: f64 = 1e-10;
+pub(crate) const TARGET: f64 = 1e-10;
 
 /// Lambdas that differ by less are the same.
 const ROUNDING: f64 = 1e-14;
@@ -54,6 +55,10 @@ pub enum Objective {
     RiskParity,
     /// Hierarchical risk parity; long only.
     Hrp,
+    /// Hierarchical equal risk contribution; long only.
+    Herc,
+    /// Nested clustered optimisation of the least volatility; long only.
+    Nco,
     /// The least conditional value at risk of a day.
     MinCvar,
     /// The least conditional drawdown at risk.
@@ -66,12 +71,15 @@ pub enum Objective {
 /// The constraints that every objective with bounds looks at.
 const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "group_max"];
 
-/// What the mean-variance objectives look at beside [`BOUNDS`].
-const TRADES: [&str; 4] = ["l2_penalty", "current_weights", "max_turnover", "transaction_cost"];
+/// What the objectives over a polytope look at beside [`BOUNDS`].
+const LIMITS: [&str; 3] = ["current_weights", "max_turnover", "max_gross"];
+
+/// What the mean-variance objectives look at beside those.
+const TRADES: [&str; 4] = ["l2_penalty", "transaction_cost", "max_tracking_error", "benchmark"];
 
 impl Objective {
     /// Every objective with its name in SQL.
-    pub const ALL: [(&'static str, Objective); 10] = [
+    pub const ALL: [(&'static str, Objective); 12] = [
         ("max_sharpe", Objective::MaxSharpe),
         ("min_volatility", Objective::MinVolatility),
         ("max_quadratic_utility", Objective::MaxQuadraticUtility),
@@ -79,6 +87,8 @@ impl Objective {
         ("efficient_return", Objective::EfficientReturn),
         ("risk_parity", Objective::RiskParity),
         ("hrp", Objective::Hrp),
+        ("herc", Objective::Herc),
+        ("nco", Objective::Nco),
         ("min_cvar", Objective::MinCvar),
         ("min_cdar", Objective::MinCdar),
         ("max_diversification", Objective::MaxDiversification),
@@ -105,18 +115,21 @@ impl Objective {
     /// The keys of the constraints that it looks at.
     pub fn constraint_keys(self) -> Vec<&'static str> {
         use Objective::{
-            EfficientReturn, EfficientRisk, Hrp, MaxDiversification, MaxQuadraticUtility, MaxSharpe, MinCdar,
-            MinCvar, MinVolatility, RiskParity,
+            EfficientReturn, EfficientRisk, Herc, Hrp, MaxDiversification, MaxQuadraticUtility, MaxSharpe,
+            MinCdar, MinCvar, MinVolatility, Nco, RiskParity,
         };
         match self {
-            MaxSharpe | MinVolatility => [&BOUNDS[..], &TRADES].concat(),
-            MaxQuadraticUtility => [&BOUNDS[..], &TRADES, &["market_neutral"]].concat(),
-            EfficientRisk => [&BOUNDS[..], &TRADES, &["market_neutral", "target_volatility"]].concat(),
-            EfficientReturn => [&BOUNDS[..], &TRADES, &["market_neutral", "target_return"]].concat(),
+            MaxSharpe | MinVolatility => [&BOUNDS[..], &LIMITS, &TRADES].concat(),
+            MaxQuadraticUtility => [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral"]].concat(),
+            EfficientRisk => {
+                [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral", "target_volatility"]].concat()
+            }
+            EfficientReturn => [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral", "target_return"]].concat(),
             RiskParity => vec!["groups", "risk_budgets"],
+            Herc | Nco => vec!["groups", "linkage", "distance", "clusters"],
             Hrp => vec!["groups", "linkage", "distance", "leaf_order"],
-            MinCvar | MinCdar => [&BOUNDS[..], &["confidence"]].concat(),
-            MaxDiversification => BOUNDS.to_vec(),
+            MinCvar | MinCdar => [&BOUNDS[..], &LIMITS, &["confidence"]].concat(),
+            MaxDiversification => [&BOUNDS[..], &LIMITS, &["max_tracking_error", "benchmark"]].concat(),
         }
     }
 }
@@ -132,6 +145,8 @@ pub struct Market<'a> {
     pub risk_aversion: RiskAversion,
     /// The risk-free rate a year, for `max_sharpe`.
     pub risk_free_rate: f64,
+    /// The market's weights, from which the tracking error is measured where no benchmark is named.
+    pub market_weights: Option<&'a Array1<f64>>,
     /// The daily returns, a row for each day and a column for each ticker, for `min_cvar` and `min_cdar`.
     pub history: Option<&'a Array2<f64>>,
 }
@@ -149,7 +164,6 @@ pub fn optimize(
     constraints: &Constraints,
     cancel: &Cancel,
 ) -> Result<Array1<f64>> {
-    let universe = market.covariance.universe();
     if let Some(bad) = market.returns.iter().find(|value| !value.is_finite()) {
         return Err(Error::InvalidArgument {
             argument: "expected returns",
@@ -159,32 +173,15 @@ pub fn optimize(
     }
     constraints.require_only(objective.name(), &objective.constraint_keys())?;
     let search = Search::new(market, constraints, cancel)?;
-    let outcome = match objective {
-        Objective::MinVolatility => search.min_volatility(),
-        Objective::MaxQuadraticUtility => search.quadratic_utility(),
-        Objective::MaxSharpe => search.max_sharpe(),
-        Objective::EfficientReturn => {
-            search.efficient_return(target("target_return", constraints.target_return)?)
-        }
-        Objective::EfficientRisk => {
-            search.efficient_risk(target("target_volatility", constraints.target_volatility)?)
-        }
-        Objective::MinCvar => search.min_tail(Tail::Loss, constraints.confidence),
-        Objective::MinCdar => search.min_tail(Tail::Drawdown, constraints.confidence),
-        Objective::MaxDiversification => {
-            // The Sharpe ratio of returns that are the volatilities.
-            let volatilities = market.covariance.volatility();
-            let market = Market { returns: &volatilities, risk_free_rate: 0.0, ..*market };
-            Search::new(&market, constraints, cancel)?.max_sharpe()
-        }
-        Objective::RiskParity => {
-            let budgets =
-                constraints.risk_budgets.clone().unwrap_or(PerTicker::All(1.0)).join(universe, 1.0)?;
-            risk_parity::risk_parity(market.covariance, &budgets, cancel)
-        }
-        Objective::Hrp => hierarchical::hrp(market.covariance, constraints.hierarchical, cancel),
-    };
-    search.finish(outcome)
+    search.finish(search.require_tracking().and_then(|()| search.best(objective, constraints)))
+}
+
+/// The largest expected return, net of costs, that the constraints allow.
+///
+/// # Errors
+/// Those of [`optimize`].
+pub(crate) fn largest_return(market: &Market<'_>, constraints: &Constraints, cancel: &Cancel) -> Result<f64> {
+    Search::new(market, constraints, cancel).and_then(|search| search.largest(&search.returns))
 }
 
 fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
@@ -201,6 +198,7 @@ struct Search<'a> {
     /// The constraints on the weights.
     plain: Polytope,
     trades: Option<Trades>,
+    tracking: Option<Tracking>,
     /// The constraints on the variables.
     set: Polytope,
     returns: Array1<f64>,
@@ -221,11 +219,14 @@ impl<'a> Search<'a> {
         let universe = market.covariance.universe();
         let plain = constraints.polytope(universe)?;
         let trades = Trades::of(constraints, universe)?;
+        let sigma = market.covariance.matrix();
+        let tracking = Tracking::of(constraints, universe, market.market_weights, sigma, trades.as_ref())?;
         let mut search = Search {
             market,
             set: trades.as_ref().map_or_else(|| plain.clone(), |trades| trades.polytope(&plain)),
             plain,
             trades,
+            tracking,
             returns: Array1::zeros(0),
             sigma: Array2::zeros((0, 0)),
             l2: constraints.l2_penalty,
@@ -236,14 +237,49 @@ impl<'a> Search<'a> {
         Ok(search)
     }
 
+    fn best(&self, objective: Objective, constraints: &Constraints) -> Result<Array1<f64>> {
+        let (market, cancel) = (self.market, self.cancel);
+        match objective {
+            Objective::MinVolatility => self.min_volatility(),
+            Objective::MaxQuadraticUtility => self.quadratic_utility(),
+            Objective::MaxSharpe => self.max_sharpe(),
+            Objective::EfficientReturn => {
+                self.efficient_return(target("target_return", constraints.target_return)?)
+            }
+            Objective::EfficientRisk => {
+                self.efficient_risk(target("target_volatility", constraints.target_volatility)?)
+            }
+            Objective::MinCvar => self.min_tail(Tail::Loss, constraints.confidence),
+            Objective::MinCdar => self.min_tail(Tail::Drawdown, constraints.confidence),
+            Objective::MaxDiversification => {
+                // The Sharpe ratio of returns that are the volatilities.
+                let volatilities = market.covariance.volatility();
+                let market = Market { returns: &volatilities, risk_free_rate: 0.0, ..*market };
+                Search::new(&market, constraints, cancel)?.max_sharpe()
+            }
+            Objective::RiskParity => {
+                let budgets = constraints.risk_budgets.clone().unwrap_or(PerTicker::All(1.0));
+                let budgets = budgets.join(market.covariance.universe(), 1.0)?;
+                risk_parity::risk_parity(market.covariance, &budgets, cancel)
+            }
+            Objective::Hrp => hierarchical::hrp(market.covariance, constraints.hierarchical, cancel),
+            Objective::Herc => clustered::herc(market.covariance, constraints.hierarchical, cancel),
+            Objective::Nco => clustered::nco(market.covariance, constraints.hierarchical, cancel),
+        }
+    }
+
     /// The weights of a solution, or the reasons why there is none.
     fn finish(&self, outcome: Result<Array1<f64>>) -> Result<Array1<f64>> {
         match outcome {
             // The solver only says that there is no portfolio; here the reasons are found.
             Err(Error::Infeasible { reason, .. }) if reason.is_empty() => Err(self.explain()?),
-            Ok(x) => Ok(self.trades.as_ref().map_or_else(|| x.clone(), |trades| trades.weights(&x))),
+            Ok(x) => Ok(self.weights(&x)),
             Err(error) => Err(error),
         }
+    }
+
+    fn weights(&self, x: &Array1<f64>) -> Array1<f64> {
+        self.trades.as_ref().map_or_else(|| x.clone(), |trades| trades.weights(x))
     }
 
     fn explain(&self) -> Result<Error> {
@@ -270,10 +306,70 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The programs of a Hessian, which is Sigma or not, within the tracking error.
+    fn programs<'h>(&'h self, hessian: &'h Array2<f64>, gain: &Array1<f64>) -> Result<Programs<'h>> {
+        let plain = std::ptr::eq(hessian, &raw const self.sigma) || self.l2 == 0.0;
+        Ok(Programs {
+            family: Family::new(hessian, gain, &self.set, self.cancel)?,
+            hessian,
+            sigma: (!plain).then_some(&self.sigma),
+            set: &self.set,
+            trades: self.trades.as_ref(),
+            tracking: self.tracking.as_ref(),
+            cancel: self.cancel,
+        })
+    }
+
+    /// Fails where no portfolio is as near to the benchmark as it has to be.
+    fn require_tracking(&self) -> Result<()> {
+        let Some(tracking) = &self.tracking else { return Ok(()) };
+        let nearest = self.towards(tracking, &self.returns)?;
+        let least = tracking.error(&self.weights(&nearest.at(0.0, &nearest.start(), self.cancel)?.x));
+        if least <= tracking.largest * (1.0 + TARGET) {
+            return Ok(());
+        }
+        Err(Error::Infeasible {
+            reason: format!(
+                "max_tracking_error {} is under the least tracking error that the constraints allow",
+                tracking.largest
+            ),
+            feasible: format!("max_tracking_error at least {least}"),
+        })
+    }
+
+    /// From the portfolio that is nearest to the benchmark to the one of the largest return.
+    fn towards(&self, tracking: &Tracking, gain: &Array1<f64>) -> Result<Family<'_>> {
+        let family = Family::new(&self.sigma, gain, &self.set, self.cancel)?;
+        Ok(family.along(tracking.pull().clone(), gain.clone()))
+    }
+
+    /// The largest sum of these gains that the constraints allow.
+    fn largest(&self, gain: &Array1<f64>) -> Result<f64> {
+        let best = max_return(&self.set, gain, self.cancel)?;
+        let Some(tracking) = &self.tracking else { return Ok(best) };
+        let family = self.towards(tracking, gain)?;
+        let step = |point: &Point, _: f64| {
+            let weights = self.weights(&point.x);
+            let root = point.line.as_ref().and_then(|line| {
+                let base = self.weights(&line.base);
+                let slope = self.weights(&(&line.base + &line.slope)) - &base;
+                tracking.root(&base, &slope)
+            });
+            match tracking.error(&weights) - tracking.largest {
+                distance if distance.abs() <= TARGET * tracking.largest => Step::Done,
+                distance if distance < 0.0 && gain.dot(&point.x) >= best - TARGET * best.abs() => Step::Done,
+                distance if distance < 0.0 => Step::Up(root),
+                _ => Step::Down(root),
+            }
+        };
+        let at = |lambda: f64, near: &ActiveSet| family.at(lambda, near, self.cancel);
+        Ok(gain.dot(&self.bisect(at(0.0, &family.start())?, at, step)?.x))
+    }
+
     fn min_volatility(&self) -> Result<Array1<f64>> {
         let hessian = self.penalised(self.l2);
-        let family = Family::new(&hessian, &self.returns, &self.set, self.cancel)?;
-        family.at(0.0, &family.start(), self.cancel).map(|point| point.x)
+        let programs = self.programs(&hessian, &self.returns)?;
+        programs.at(0.0, &programs.family.start()).map(|point| point.x)
     }
 
     fn min_tail(&self, tail: Tail, confidence: Option<f64>) -> Result<Array1<f64>> {
@@ -283,15 +379,20 @@ impl<'a> Search<'a> {
             value: "a tail risk without a history of returns".to_owned(),
             expected: "daily returns".to_owned(),
         })?;
-        tail_risk::minimise(tail, history.view(), confidence, &self.set, self.cancel)
+        let (mapped, start) = match &self.trades {
+            Some(trades) => (Some(trades.history(history)), trades.start()),
+            None => (None, market::equal_weights(self.set.len())),
+        };
+        let history = mapped.as_ref().unwrap_or(history);
+        tail_risk::minimise(tail, history.view(), confidence, &start, &self.set, self.cancel)
     }
 
     /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
     fn quadratic_utility(&self) -> Result<Array1<f64>> {
         let delta = self.market.risk_aversion.value();
         let hessian = self.penalised(2.0 * self.l2 / delta);
-        let family = Family::new(&hessian, &self.returns, &self.set, self.cancel)?;
-        family.at(1.0 / delta, &family.start(), self.cancel).map(|point| point.x)
+        let programs = self.programs(&hessian, &self.returns)?;
+        programs.at(1.0 / delta, &programs.family.start()).map(|point| point.x)
     }
 
     /// Where the Sharpe ratio is largest, its gradient vanishes along the constraints: e - (e'w / w'Hw) Hw, which is
@@ -300,8 +401,8 @@ impl<'a> Search<'a> {
     fn max_sharpe(&self) -> Result<Array1<f64>> {
         let excess = self.gain(&(self.market.returns - self.market.risk_free_rate));
         let hessian = self.penalised(self.l2);
-        let family = Family::new(&hessian, &excess, &self.set, self.cancel)?;
-        let first = family.at(0.0, &family.start(), self.cancel)?;
+        let programs = self.programs(&hessian, &excess)?;
+        let first = programs.at(0.0, &programs.family.start())?;
         if excess.dot(&first.x) <= 0.0 {
             self.require_excess(&excess)?;
         }
@@ -320,12 +421,12 @@ impl<'a> Search<'a> {
                 Step::Down(root)
             }
         };
-        self.search(&family, first, step).map(|point| point.x)
+        self.search(&programs, first, step).map(|point| point.x)
     }
 
     /// No portfolio of these constraints beats the risk-free rate, or there is one.
     fn require_excess(&self, excess: &Array1<f64>) -> Result<()> {
-        let best = max_return(&self.set, excess, self.cancel)?;
+        let best = self.largest(excess)?;
         if best > 0.0 {
             return Ok(());
         }
@@ -353,12 +454,12 @@ impl<'a> Search<'a> {
     fn efficient_return(&self, target: f64) -> Result<Array1<f64>> {
         let returns = &self.returns;
         let hessian = self.penalised(self.l2);
-        let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
-        let first = family.at(0.0, &family.start(), self.cancel)?;
+        let programs = self.programs(&hessian, returns)?;
+        let first = programs.at(0.0, &programs.family.start())?;
         if returns.dot(&first.x) >= target {
             return Ok(first.x);
         }
-        let best = max_return(&self.set, returns, self.cancel)?;
+        let best = self.largest(returns)?;
         let near = TARGET * target.abs().max(best.abs());
         if target > best + near {
             return Err(Error::Infeasible {
@@ -382,15 +483,15 @@ impl<'a> Search<'a> {
                 _ => Step::Down(root),
             }
         };
-        self.search(&family, first, step).map(|point| point.x)
+        self.search(&programs, first, step).map(|point| point.x)
     }
 
     /// The most mu'w - gamma w'w with w'Sigma w at most the target's square. With a penalty the program of each
     /// lambda has its own Hessian, Sigma + 2 gamma lambda, and no line to read lambda from.
     fn efficient_risk(&self, target: f64) -> Result<Array1<f64>> {
         let returns = &self.returns;
-        let plain = Family::new(&self.sigma, returns, &self.set, self.cancel)?;
-        let first = plain.at(0.0, &plain.start(), self.cancel)?;
+        let plain = self.programs(&self.sigma, returns)?;
+        let first = plain.at(0.0, &plain.family.start())?;
         let least = variance(&self.sigma, first.x.view()).max(0.0).sqrt();
         if least > target * (1.0 + TARGET) {
             return Err(Error::Infeasible {
@@ -400,7 +501,7 @@ impl<'a> Search<'a> {
                 feasible: format!("target_volatility at least {least}"),
             });
         }
-        let best = max_return(&self.set, returns, self.cancel)?;
+        let best = self.largest(returns)?;
         let step = |point: &Point, _: f64| {
             let risk = variance(&self.sigma, point.x.view()).max(0.0).sqrt();
             let at_end = returns.dot(&point.x) >= best - TARGET * best.abs();
@@ -419,23 +520,26 @@ impl<'a> Search<'a> {
         if self.l2 == 0.0 {
             return self.search(&plain, first, step).map(|point| point.x);
         }
-        let at = |lambda: f64, near: &Point| {
+        let at = |lambda: f64, near: &ActiveSet| {
             let hessian = self.penalised(2.0 * self.l2 * lambda);
-            let family = Family::new(&hessian, returns, &self.set, self.cancel)?;
-            family.at(lambda, &near.active, self.cancel)
+            self.programs(&hessian, returns)?.at(lambda, near)
         };
         // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
         let end = self.penalised(2.0 * self.l2) - &self.sigma;
-        let family = Family::new(&end, returns, &self.set, self.cancel)?;
-        let end = family.at(1.0, &first.active, self.cancel)?.x;
+        let end = self.programs(&end, returns)?.at(1.0, &first.active)?.x;
         if variance(&self.sigma, end.view()) <= target * target {
             return Ok(end);
         }
         self.bisect(first, at, step).map(|point| point.x)
     }
 
-    fn search(&self, family: &Family<'_>, first: Point, step: impl Fn(&Point, f64) -> Step) -> Result<Point> {
-        self.bisect(first, |lambda, near| family.at(lambda, &near.active, self.cancel), step)
+    fn search(
+        &self,
+        programs: &Programs<'_>,
+        first: Point,
+        step: impl Fn(&Point, f64) -> Step,
+    ) -> Result<Point> {
+        self.bisect(first, |lambda, near| programs.at(lambda, near), step)
     }
 
     /// Moves lambda until `step` is done: to the root that a point's line gives if it lies between the bounds known
@@ -443,7 +547,7 @@ impl<'a> Search<'a> {
     fn bisect(
         &self,
         first: Point,
-        at: impl Fn(f64, &Point) -> Result<Point>,
+        at: impl Fn(f64, &ActiveSet) -> Result<Point>,
         step: impl Fn(&Point, f64) -> Step,
     ) -> Result<Point> {
         let (mut low, mut high) = (0.0_f64, f64::INFINITY);
@@ -475,7 +579,7 @@ impl<'a> Search<'a> {
             if next > largest {
                 break;
             }
-            point = at(next, &point)?;
+            point = at(next, &point.active)?;
             lambda = next;
         }
         Err(Error::SolverFailed { status: "no point of the frontier meets the objective".to_owned() })

@@ -1,6 +1,6 @@
 //! The quadratic programs of portfolios: a whole line of them, solved exactly at any point.
 //!
-//! minimise 1/2 x'Hx - lambda e'x over a polytope, for lambda >= 0.
+//! minimise 1/2 x'Hx - (f + lambda e)'x over a polytope, for lambda >= 0. But for tracking errors f is zero.
 //!
 //! Minimum variance is lambda = 0, quadratic utility is lambda = 1 / risk aversion, and the tangency portfolio and
 //! those of a target risk or return are some other lambda. Between changes of the active set the solution is linear
@@ -56,9 +56,11 @@ pub(crate) struct ActiveSet {
 }
 
 /// The line of programs.
+#[derive(Clone)]
 pub(crate) struct Family<'a> {
     hessian: &'a Array2<f64>,
-    gain: &'a Array1<f64>,
+    fixed: Array1<f64>,
+    gain: Array1<f64>,
     set: &'a Polytope,
     rows: Array2<f64>,
     mean_variance: f64,
@@ -88,10 +90,17 @@ pub(crate) struct Line {
     row_slope: Vec<f64>,
 }
 
+impl Point {
+    /// The same solution, without a line to read the next lambda from.
+    pub(crate) fn without_line(self) -> Point {
+        Point { line: None, ..self }
+    }
+}
+
 impl<'a> Family<'a> {
     pub(crate) fn new(
         hessian: &'a Array2<f64>,
-        gain: &'a Array1<f64>,
+        gain: &Array1<f64>,
         set: &'a Polytope,
         cancel: &Cancel,
     ) -> Result<Family<'a>> {
@@ -103,7 +112,18 @@ impl<'a> Family<'a> {
             // All variances zero: any size of ridge will do.
             true => 1.0,
         };
-        Ok(Family { hessian, gain, set, rows: set.row_matrix(), mean_variance, ridge })
+        let (fixed, gain) = (Array1::zeros(gain.len()), gain.clone());
+        Ok(Family { hessian, fixed, gain, set, rows: set.row_matrix(), mean_variance, ridge })
+    }
+
+    /// The programs with f and e instead.
+    pub(crate) fn along(&self, fixed: Array1<f64>, gain: Array1<f64>) -> Family<'a> {
+        Family { fixed, gain, ..self.clone() }
+    }
+
+    /// f + lambda e.
+    pub(crate) fn linear(&self, lambda: f64) -> Array1<f64> {
+        &self.fixed + &(&self.gain * lambda)
     }
 
     /// The active set to start from: nothing binds but the equations.
@@ -219,23 +239,23 @@ impl<'a> Family<'a> {
         wrong
     }
 
-    /// Hx - lambda e + A'y, with the ridge or without.
+    /// Hx - f - lambda e + A'y, with the ridge or without.
     fn gradient(&self, point: &Point, lambda: f64, ridge: f64) -> Array1<f64> {
-        self.hessian.dot(&point.x) + &point.x * ridge - self.gain * lambda
+        self.hessian.dot(&point.x) + &point.x * ridge - self.linear(lambda)
             + self.rows.t().dot(&Array1::from(point.multipliers.clone()))
     }
 
     /// The size that the gradient's parts have on weights of size one: what its errors are measured by. Not the
     /// gradient itself, which may vanish where a portfolio without risk exists.
     fn scale(&self, lambda: f64) -> f64 {
-        let gain = self.gain.iter().fold(0.0_f64, |size, value| size.max(value.abs()));
-        self.mean_variance.max(lambda * gain).max(f64::MIN_POSITIVE)
+        let linear = self.linear(lambda).iter().fold(0.0_f64, |size, value| size.max(value.abs()));
+        self.mean_variance.max(linear).max(f64::MIN_POSITIVE)
     }
 
     /// The solutions of an active set, all lambdas at once; `None` where its equations are degenerate.
     ///
     /// With F the weights that are free and R the rows that bind, x_F solves
-    /// H_FF x_F + A_RF' y = lambda e_F - H_FB x_B and A_RF x_F = b_R - A_RB x_B: block elimination on Cholesky.
+    /// H_FF x_F + A_RF' y = f_F + lambda e_F - H_FB x_B and A_RF x_F = b_R - A_RB x_B: block elimination on Cholesky.
     fn line(&self, active: &ActiveSet, cancel: &Cancel) -> Result<Option<Line>> {
         let n = self.set.len();
         let free: Vec<usize> = (0..n).filter(|&i| active.bounds[i] == Held::Inside).collect();
@@ -260,7 +280,9 @@ impl<'a> Family<'a> {
         // Columns: the rows that bind, then the right-hand sides of base and slope.
         let mut columns = Mat::from_fn(f, r + 2, |i, j| match j {
             _ if j < r => self.rows[[bind[j], free[i]]],
-            _ if j == r => -held.iter().map(|&b| self.hessian[[free[i], b]] * base[b]).sum::<f64>(),
+            _ if j == r => {
+                self.fixed[free[i]] - held.iter().map(|&b| self.hessian[[free[i], b]] * base[b]).sum::<f64>()
+            }
             _ => self.gain[free[i]],
         });
         factor.solve_lower(columns.as_mut());
@@ -299,7 +321,7 @@ impl<'a> Family<'a> {
         let n = self.set.len();
         // Clarabel's tolerances are absolute: a Hessian of size one makes them relative.
         let scale = self.hessian.diag().iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(*value));
-        let mut program = ConeProgram::new((0..n).map(|i| -lambda * self.gain[i] / scale).collect());
+        let mut program = ConeProgram::new(self.linear(lambda).iter().map(|value| -value / scale).collect());
         program.set_hessian((self.hessian / scale).view());
         let (equations, inequalities) = add_polytope(&mut program, self.set);
         let (x, multipliers) = match program.solve(cancel)? {

@@ -120,7 +120,7 @@ pub struct Allocation {
     pub volatility: f64,
     /// Their Sharpe ratio; `None` for a portfolio without risk.
     pub sharpe_ratio: Option<f64>,
-    /// The volatility of the difference to the market's weights.
+    /// The volatility of the difference to the benchmark's weights, which are the market's where none was named.
     pub tracking_error: f64,
     /// The sum of |w - w0| from the current weights; `None` where none were given.
     pub turnover: Option<f64>,
@@ -184,6 +184,7 @@ impl Request {
                 returns: expected,
                 risk_aversion: self.risk_aversion,
                 risk_free_rate: self.risk_free_rate.value(),
+                market_weights: Some(&ground.market_weights),
                 history: Some(returns.returns()),
             })
         };
@@ -217,6 +218,7 @@ impl Request {
             returns: expected,
             risk_aversion: self.risk_aversion,
             risk_free_rate: rate,
+            market_weights: Some(&ground.market_weights),
             history: Some(history),
         };
         let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
@@ -233,7 +235,11 @@ impl Request {
             active_weight: weights[i] - ground.market_weights[i],
             risk_contribution: contributions.as_ref().map(|shares| shares[i]),
         };
-        let performance = frontier::performance(&market, &weights, Some(&ground.market_weights));
+        let benchmark = match &self.constraints.benchmark {
+            Some(weights) => Array1::from(covariance.universe().join_or(weights, 0.0)?),
+            None => ground.market_weights.clone(),
+        };
+        let performance = frontier::performance(&market, &weights, Some(&benchmark));
         Ok(Allocation {
             holdings: (0..weights.len()).map(holding).collect(),
             views,

@@ -42,8 +42,8 @@ pub(crate) enum Tail {
 ///
 /// minimise a + sum of z / ((1 - confidence) T) with z >= 0 and z >= what is measured - a, where `returns` has a row
 /// for each day. What is measured of a day is the largest of some sums of returns (one for a loss, one for each peak
-/// that a drawdown can have), and at the optimum few of all those count. So the program starts with the worst days of
-/// equal weights, and each round adds the worst of what its solution breaks, until that is nothing: the same optimum,
+/// that a drawdown can have), and at the optimum few of all those count. So the program begins with the worst days of
+/// `start`, and each round adds the worst of what its solution breaks, until that is nothing: the same optimum,
 /// from matrices that are small where days and assets are many.
 ///
 /// # Errors
@@ -52,14 +52,14 @@ pub(crate) fn minimise(
     tail: Tail,
     returns: ArrayView2<'_, f64>,
     confidence: f64,
+    start: &Array1<f64>,
     set: &Polytope,
     cancel: &Cancel,
 ) -> Result<Array1<f64>> {
-    let (days, n) = returns.dim();
+    let days = returns.nrows();
     let history = History { tail, cumulative: cumulative(returns) };
     let share = 1.0 / ((1.0 - confidence) * days as f64);
-    let equal = Array1::from_elem(n, 1.0 / n as f64);
-    let mut worst = history.measure(&equal);
+    let mut worst = history.measure(start);
     worst.sort_by(|a, b| b.value.total_cmp(&a.value));
     // Fewer days than the tail has would leave the threshold without a bound.
     let count = START_TAILS * (1.0 / share).ceil() as usize + 1;

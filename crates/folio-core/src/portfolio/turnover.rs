@@ -1,8 +1,9 @@
-//! Trades: portfolios that are held now, what changing them may come to and what it costs.
+//! Trades and leverage: what changing the weights may come to and what it costs, and how far long and short positions
+//! together may reach.
 //!
-//! The weights w = w0 + bought - sold become the variables (bought, sold, 1), so that |w - w0| is the linear
-//! bought + sold. The last one is held at 1 and carries w0: variances and returns then stay plain forms x'Hx and e'x,
-//! and everything that solves the problem without trades solves this one.
+//! Each weight becomes w0 plus what is bought less what is sold, in pieces that end where |w| has its kink. The sums of
+//! |w - w0| and of |w| are then linear in the pieces. One more variable is held at 1 and carries w0: variances and
+//! returns stay plain forms x'Hx and e'x, and everything that solves the problem without trades solves this one.
 
 use ndarray::{Array1, Array2};
 
@@ -13,83 +14,129 @@ use super::universe::Universe;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
-/// The weights held now with the cost of a trade in each.
+/// A stretch of buying or selling of one ticker, from one distance to w0 to another.
+struct Piece {
+    ticker: usize,
+    /// 1 where it is bought, -1 where it is sold.
+    sign: f64,
+    from: f64,
+    to: f64,
+    /// What a unit of it adds to |w|.
+    gross: f64,
+}
+
+/// The weights held now with the cost of a trade in each, and the limits.
 pub(crate) struct Trades {
     current: Vec<f64>,
     costs: Vec<f64>,
-    largest: f64,
+    /// The variables but for the last; the first are what is bought, one for each ticker.
+    pieces: Vec<Piece>,
+    largest_turnover: f64,
+    largest_gross: f64,
 }
 
 impl Trades {
-    /// The trades that constraints speak of, if they limit or price any.
+    /// The trades that constraints speak of, if they limit or price any, or limit the leverage.
     pub(crate) fn of(constraints: &Constraints, universe: &Universe) -> Result<Option<Trades>> {
-        let Some(current) = &constraints.current_weights else { return Ok(None) };
-        let current = universe.join_or(current, 0.0)?;
+        let n = universe.len();
         let costs = match &constraints.transaction_cost {
             Some(costs) => costs.join(universe, 0.0)?,
-            None => vec![0.0; universe.len()],
+            None => vec![0.0; n],
         };
-        let largest = constraints.max_turnover.unwrap_or(f64::INFINITY);
-        let free = largest.is_infinite() && costs.iter().all(|cost| *cost == 0.0);
-        Ok((!free).then_some(Trades { current, costs, largest }))
+        let largest_turnover = constraints.max_turnover.unwrap_or(f64::INFINITY);
+        let largest_gross = constraints.max_gross.unwrap_or(f64::INFINITY);
+        let traded = largest_turnover.is_finite() || costs.iter().any(|cost| *cost != 0.0);
+        let current = match &constraints.current_weights {
+            Some(current) => universe.join_or(current, 0.0)?,
+            None => vec![0.0; n],
+        };
+        if !traded && largest_gross.is_infinite() {
+            return Ok(None);
+        }
+        // Without trades any reference will do for the leverage, and at 0 no weight has two pieces on one side.
+        let current = if traded { current } else { vec![0.0; n] };
+        let pieces = pieces(&current, largest_gross.is_finite());
+        Ok(Some(Trades { current, costs, pieces, largest_turnover, largest_gross }))
     }
 
-    /// w of (bought, sold, 1).
+    /// w of the variables.
     pub(crate) fn weights(&self, x: &Array1<f64>) -> Array1<f64> {
-        let n = self.current.len();
-        (0..n).map(|i| self.current[i] + x[i] - x[n + i]).collect()
+        let mut weights = Array1::from(self.current.clone());
+        for (piece, x) in self.pieces.iter().zip(x) {
+            weights[piece.ticker] += piece.sign * x;
+        }
+        weights
     }
 
-    /// w as a linear function of the variables: the share of each in each weight.
-    fn spread(&self, values: impl Fn(usize) -> f64) -> Vec<f64> {
+    /// Variables from which a search may start: a little of everything is bought.
+    pub(crate) fn start(&self) -> Array1<f64> {
         let n = self.current.len();
-        let carried = (0..n).map(|i| values(i) * self.current[i]).sum();
-        (0..n).map(&values).chain((0..n).map(|i| -values(i))).chain([carried]).collect()
+        (0..=self.pieces.len())
+            .map(|i| match i {
+                _ if i < n => 1.0 / n as f64,
+                _ if i < self.pieces.len() => 0.0,
+                _ => 1.0,
+            })
+            .collect()
+    }
+
+    /// A linear form of the weights as one of the variables.
+    fn spread(&self, values: impl Fn(usize) -> f64) -> Vec<f64> {
+        let carried = self.current.iter().enumerate().map(|(i, current)| values(i) * current).sum();
+        self.pieces.iter().map(|piece| piece.sign * values(piece.ticker)).chain([carried]).collect()
+    }
+
+    /// The form over the variables of a linear form over the weights.
+    pub(crate) fn linear(&self, form: &Array1<f64>) -> Array1<f64> {
+        Array1::from(self.spread(|i| form[i]))
     }
 
     /// The returns less the costs.
     pub(crate) fn gain(&self, returns: &Array1<f64>) -> Array1<f64> {
-        let n = self.current.len();
-        let mut gain = self.spread(|i| returns[i]);
-        for i in 0..n {
-            gain[i] -= self.costs[i];
-            gain[n + i] -= self.costs[i];
+        let mut gain = self.linear(returns);
+        for (gain, piece) in gain.iter_mut().zip(&self.pieces) {
+            *gain -= self.costs[piece.ticker];
         }
-        Array1::from(gain)
+        gain
     }
 
     /// H over the variables.
     pub(crate) fn hessian(&self, hessian: &Array2<f64>) -> Array2<f64> {
-        let n = self.current.len();
+        let (n, size) = (self.current.len(), self.pieces.len() + 1);
         let rows: Vec<Vec<f64>> = (0..n).map(|i| self.spread(|j| hessian[[i, j]])).collect();
-        let columns: Vec<Vec<f64>> = (0..=2 * n).map(|j| self.spread(|i| rows[i][j])).collect();
+        let columns: Vec<Vec<f64>> = (0..size).map(|j| self.spread(|i| rows[i][j])).collect();
         // Symmetric but for rounding, of which the factorisations see one triangle only.
-        Array2::from_shape_fn((2 * n + 1, 2 * n + 1), |(i, j)| columns[i.max(j)][i.min(j)])
+        Array2::from_shape_fn((size, size), |(i, j)| columns[i.max(j)][i.min(j)])
+    }
+
+    /// The returns of days over the variables, a row for each day.
+    pub(crate) fn history(&self, returns: &Array2<f64>) -> Array2<f64> {
+        let rows: Vec<Vec<f64>> = returns.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
+        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(day, j)| rows[day][j])
     }
 
     /// The constraints over the variables.
     pub(crate) fn polytope(&self, set: &Polytope) -> Polytope {
-        let n = self.current.len();
-        let mut rows: Vec<Row> = set
-            .rows
-            .iter()
-            .map(|row| Row { coefficients: self.spread(|i| row.coefficients[i]), ..row.clone() })
-            .collect();
-        if self.largest.is_finite() {
-            let mut coefficients = vec![1.0; 2 * n + 1];
-            coefficients[2 * n] = 0.0;
-            rows.push(Row {
-                name: "max_turnover".to_owned(),
-                coefficients,
-                lower: f64::NEG_INFINITY,
-                upper: self.largest,
-            });
-        }
+        let limits =
+            [self.turnover().at_most(self.largest_turnover), self.gross().at_most(self.largest_gross)];
+        self.without_limits(set, limits.into_iter().filter(|row| row.upper.is_finite()).collect())
+    }
+
+    fn without_limits(&self, set: &Polytope, limits: Vec<Row>) -> Polytope {
+        let spread = |row: &Row| Row { coefficients: self.spread(|i| row.coefficients[i]), ..row.clone() };
+        let rows = set.rows.iter().map(spread).chain(limits).collect();
         // A weight outside its bounds has to be traded at least back to them.
-        let bought = (0..n).map(|i| (set.lower[i] - self.current[i], set.upper[i] - self.current[i]));
-        let sold = (0..n).map(|i| (self.current[i] - set.upper[i], self.current[i] - set.lower[i]));
-        let bounds: Vec<(f64, f64)> =
-            bought.chain(sold).map(|(low, high)| (low.max(0.0), high.max(0.0))).collect();
+        let bounds = |piece: &Piece| {
+            let (i, current) = (piece.ticker, self.current[piece.ticker]);
+            let (near, far) = if piece.sign > 0.0 {
+                (set.lower[i] - current, set.upper[i] - current)
+            } else {
+                (current - set.upper[i], current - set.lower[i])
+            };
+            let part = |distance: f64| distance.clamp(piece.from, piece.to) - piece.from;
+            (part(near), part(far))
+        };
+        let bounds: Vec<(f64, f64)> = self.pieces.iter().map(bounds).collect();
         Polytope {
             lower: bounds.iter().map(|(low, _)| *low).chain([1.0]).collect(),
             upper: bounds.iter().map(|(_, high)| *high).chain([1.0]).collect(),
@@ -97,25 +144,84 @@ impl Trades {
         }
     }
 
-    /// The error of a turnover that is too small for the constraints, which without it can be met.
+    /// The sum of |w - w0|.
+    fn turnover(&self) -> Sum {
+        let coefficients = self.pieces.iter().map(|_| 1.0).chain([0.0]).collect();
+        Sum { name: "max_turnover", coefficients }
+    }
+
+    /// The sum of |w|.
+    fn gross(&self) -> Sum {
+        let carried = self.current.iter().map(|current| current.abs()).sum();
+        let coefficients = self.pieces.iter().map(|piece| piece.gross).chain([carried]).collect();
+        Sum { name: "max_gross", coefficients }
+    }
+
+    /// The error of limits that are too small for the constraints, which without them can be met.
     pub(crate) fn explain(&self, set: &Polytope, cancel: &Cancel) -> Result<Error> {
-        let unlimited =
-            Trades { current: self.current.clone(), costs: self.costs.clone(), largest: f64::INFINITY };
-        let n = self.current.len();
-        let mut traded = vec![1.0; 2 * n];
-        traded.push(0.0);
-        let mut program = ConeProgram::new(traded);
-        quadratic::add_polytope(&mut program, &unlimited.polytope(set));
+        let within_gross: Vec<Row> = [self.gross().at_most(self.largest_gross)]
+            .into_iter()
+            .filter(|row| row.upper.is_finite())
+            .collect();
+        let error = |sum: &Sum, limit: f64, least: f64, what: &str| Error::Infeasible {
+            reason: format!(
+                "{} {limit} is too small for {what} that keep to the other constraints",
+                sum.name
+            ),
+            feasible: format!("{} at least {least:.6}", sum.name),
+        };
+        let turnover = self.turnover();
+        if let Some(least) = turnover.least(&self.without_limits(set, within_gross), cancel)? {
+            let what = "coming from the current weights to any";
+            return Ok(error(&turnover, self.largest_turnover, least, what));
+        }
+        let gross = self.gross();
+        match gross.least(&self.without_limits(set, Vec::new()), cancel)? {
+            Some(least) => Ok(error(&gross, self.largest_gross, least, "any weights")),
+            None => Err(Error::SolverFailed { status: "infeasible".to_owned() }),
+        }
+    }
+}
+
+/// Each weight's pieces: bought and sold, and where a limit on |w| asks for it, beyond 0 another one.
+fn pieces(current: &[f64], kinks: bool) -> Vec<Piece> {
+    let side = |sign: f64| {
+        current.iter().enumerate().map(move |(ticker, current)| {
+            let to_zero = -sign * current;
+            let split = kinks && to_zero > 0.0;
+            let (to, gross) = if split { (to_zero, -1.0) } else { (f64::INFINITY, 1.0) };
+            Piece { ticker, sign, from: 0.0, to, gross }
+        })
+    };
+    let mut pieces: Vec<Piece> = side(1.0).chain(side(-1.0)).collect();
+    let beyond = |piece: &Piece| {
+        piece.to.is_finite().then_some(Piece { from: piece.to, to: f64::INFINITY, gross: 1.0, ..*piece })
+    };
+    pieces.extend(pieces.iter().filter_map(beyond).collect::<Vec<_>>());
+    pieces
+}
+
+/// A sum over the variables that may be limited.
+struct Sum {
+    name: &'static str,
+    coefficients: Vec<f64>,
+}
+
+impl Sum {
+    fn at_most(self, upper: f64) -> Row {
+        let Sum { name, coefficients } = self;
+        Row { name: name.to_owned(), coefficients, lower: f64::NEG_INFINITY, upper }
+    }
+
+    /// The least that it can be; `None` where the set has no points.
+    fn least(&self, set: &Polytope, cancel: &Cancel) -> Result<Option<f64>> {
+        let mut program = ConeProgram::new(self.coefficients.clone());
+        quadratic::add_polytope(&mut program, set);
         match program.solve(cancel)? {
-            ConeOutcome::Solved { x, .. } => Ok(Error::Infeasible {
-                reason: format!(
-                    "max_turnover {} is too small to come from the current weights to any that keep to the other \
-                     constraints",
-                    self.largest
-                ),
-                feasible: format!("max_turnover at least {:.6}", x[..2 * n].iter().sum::<f64>()),
-            }),
-            ConeOutcome::Infeasible => Err(Error::SolverFailed { status: "infeasible".to_owned() }),
+            ConeOutcome::Solved { x, .. } => {
+                Ok(Some(self.coefficients.iter().zip(&x).map(|(coefficient, x)| coefficient * x).sum()))
+            }
+            ConeOutcome::Infeasible => Ok(None),
             ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
         }
     }

@@ -1,0 +1,241 @@
+//! Limits on the tracking error, leverage and turnover, and portfolios of clusters, against other libraries.
+
+mod portfolio_support;
+
+use folio_core::Error;
+use folio_core::portfolio::clustered::clusters;
+use folio_core::portfolio::constraint::Constraints;
+use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
+use folio_core::portfolio::hierarchical::HierarchicalOptions;
+use folio_core::portfolio::market::{self, RiskAversion};
+use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::task::Cancel;
+use ndarray::Array1;
+use portfolio_support::*;
+use serde_json::{Value, json};
+
+struct Case {
+    covariance: Covariance,
+    means: Array1<f64>,
+    market: Array1<f64>,
+}
+
+fn case() -> Case {
+    let covariance = CovarianceMethod::Sample.estimate(&returns(), &Cancel::default()).unwrap();
+    let weights = by_ticker(&golden("black_litterman.json")["inputs"]["market_weights"]);
+    Case { covariance, means: market::historical_returns(&returns()), market: weights }
+}
+
+impl Case {
+    fn best(&self, objective: &str, constraints: Value) -> folio_core::Result<Array1<f64>> {
+        let history = returns();
+        let market = Market {
+            covariance: &self.covariance,
+            returns: &self.means,
+            risk_aversion: RiskAversion::default(),
+            risk_free_rate: 0.02,
+            market_weights: Some(&self.market),
+            history: Some(history.returns()),
+        };
+        optimize(
+            &market,
+            Objective::parse(objective)?,
+            &Constraints::from_json(&constraints)?,
+            &Cancel::default(),
+        )
+    }
+
+    fn variance(&self, w: &Array1<f64>) -> f64 {
+        w.dot(&self.covariance.matrix().dot(w))
+    }
+
+    fn tracking_error(&self, w: &Array1<f64>) -> f64 {
+        self.variance(&(w - &self.market)).sqrt()
+    }
+
+    /// What the objective is at weights, the larger the better.
+    fn value(&self, objective: &str, l2: f64, w: &Array1<f64>) -> f64 {
+        let (gain, penalty) = (self.means.dot(w), l2 * w.dot(w));
+        match objective {
+            "max_sharpe" => (gain - 0.02) / (self.variance(w) + penalty).sqrt(),
+            "max_quadratic_utility" => gain - 1.25 * self.variance(w) - penalty,
+            "efficient_risk" => gain - penalty,
+            "max_diversification" => w.dot(&self.covariance.volatility()) / self.variance(w).sqrt(),
+            _ => -self.variance(w) - penalty,
+        }
+    }
+}
+
+#[test]
+fn limited_optima_are_those_of_another_solver() {
+    let case = case();
+    let mut largest = 0.0_f64;
+    let golden = golden("limits.json");
+    let cases = golden["limits"].as_array().unwrap();
+    assert_eq!(cases.len(), 35);
+    for golden in cases {
+        let (objective, options) = (golden["objective"].as_str().unwrap(), &golden["options"]);
+        let name = format!("{objective} {options}");
+        let mut constraints = options.clone();
+        if options.get("max_turnover").is_some() {
+            constraints["current_weights"] =
+                self::golden("black_litterman.json")["inputs"]["market_weights"].clone();
+        }
+        let weights = case.best(objective, constraints).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let expected = vector(&golden["weights"]);
+        largest = largest.max(worst(&weights, &expected));
+        // The other one's weights are good to the root of its tolerance, its value far better.
+        assert_close(&weights, &expected, 2e-6, &name);
+        let option = |key: &str, otherwise: f64| options[key].as_f64().unwrap_or(otherwise);
+        let l2 = option("l2_penalty", 0.0);
+        let gain = case.value(objective, l2, &weights) - case.value(objective, l2, &expected);
+        assert!(gain > -1e-10, "{name}: worse by {gain:e}");
+        let (low, high) = (option("min_weight", 0.0), option("max_weight", 1.0));
+        assert!(weights.iter().all(|w| (low - 1e-9..=high + 1e-9).contains(w)), "{name}");
+        let gross: f64 = weights.iter().map(|w| w.abs()).sum();
+        let turnover: f64 = (&weights - &case.market).iter().map(|w| w.abs()).sum();
+        for (value, limit) in [
+            (weights.sum(), 1.0),
+            (case.tracking_error(&weights), option("max_tracking_error", f64::INFINITY)),
+            (gross, option("max_gross", f64::INFINITY)),
+            (turnover, option("max_turnover", f64::INFINITY)),
+            (case.variance(&weights).sqrt(), option("target_volatility", f64::INFINITY)),
+            (option("target_return", f64::NEG_INFINITY), case.means.dot(&weights)),
+        ] {
+            assert!(value <= limit + 1e-9, "{name}: {value} over {limit}");
+        }
+    }
+    println!("largest difference {largest:e}");
+}
+
+#[test]
+fn limits_that_do_not_bind_change_nothing() {
+    let case = case();
+    for objective in ["min_volatility", "max_quadratic_utility", "max_sharpe", "max_diversification"] {
+        let free = case.best(objective, json!({})).unwrap();
+        let far = case.best(objective, json!({ "max_tracking_error": 0.9 })).unwrap();
+        assert_close(&far, &free, 1e-14, objective);
+        let long_only = case.best(objective, json!({ "max_gross": 1 })).unwrap();
+        assert_close(&long_only, &free, 1e-8, objective);
+    }
+    // A benchmark of one's own instead of the market; at a thousandth of a percent it is all there is.
+    let benchmark = json!({ "KO": 0.5, "PEP": 0.5 });
+    let near = json!({ "benchmark": benchmark, "max_tracking_error": 1e-5 });
+    let weights = case.best("max_sharpe", near).unwrap();
+    assert!((weights[9] - 0.5).abs() < 1e-3 && (weights[13] - 0.5).abs() < 1e-3, "{weights}");
+}
+
+#[test]
+fn leverage_and_turnover_limit_tail_risks_too() {
+    let case = case();
+    for objective in ["min_cvar", "min_cdar"] {
+        let bounds = json!({ "min_weight": -0.2, "max_weight": 0.4 });
+        let free = case.best(objective, bounds).unwrap();
+        let gross = |w: &Array1<f64>| w.iter().map(|w| w.abs()).sum::<f64>();
+        assert!(gross(&free) > 1.4, "{objective}: {}", gross(&free));
+        let limited = json!({ "min_weight": -0.2, "max_weight": 0.4, "max_gross": 1.2 });
+        let weights = case.best(objective, limited).unwrap();
+        assert!((gross(&weights) - 1.2).abs() < 1e-8, "{objective}: {}", gross(&weights));
+        let long = case.best(objective, json!({ "max_weight": 0.4 })).unwrap();
+        let same = case.best(objective, json!({ "max_weight": 0.4, "max_gross": 1 })).unwrap();
+        assert_close(&same, &long, 1e-6, objective);
+        let current: Value =
+            TICKERS.iter().zip(&case.market).map(|(t, w)| ((*t).to_owned(), json!(w))).collect();
+        let weights =
+            case.best(objective, json!({ "current_weights": current, "max_turnover": 0.2 })).unwrap();
+        let turnover: f64 = (&weights - &case.market).iter().map(|w| w.abs()).sum();
+        assert!((turnover - 0.2).abs() < 1e-8, "{objective}: {turnover}");
+    }
+}
+
+#[test]
+fn limits_out_of_reach_say_what_is_in_reach() {
+    let case = case();
+    let feasible = |constraints: Value| match case.best("max_sharpe", constraints) {
+        Err(Error::Infeasible { reason, feasible }) => (reason, feasible),
+        other => panic!("{other:?}"),
+    };
+    let (reason, bound) = feasible(json!({ "max_gross": 0.9 }));
+    assert!(reason.contains("max_gross 0.9") && bound == "max_gross at least 1.000000", "{reason}: {bound}");
+    let (_, bound) = feasible(
+        json!({ "min_weight": { "AAPL": -0.3, "*": 0 }, "max_weight": { "AAPL": -0.1, "*": 1 }, "max_gross": 1.1 }),
+    );
+    assert_eq!(bound, "max_gross at least 1.200000");
+    // The nearest bound is one that works, and nothing under it does.
+    let near = |error: f64| json!({ "max_weight": 0.1, "max_tracking_error": error });
+    let (reason, bound) = feasible(near(0.001));
+    assert!(reason.contains("max_tracking_error 0.001"), "{reason}");
+    let least: f64 = bound.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(case.best("max_sharpe", near(least * (1.0 + 1e-6))).is_ok());
+    feasible(near(least * (1.0 - 1e-6)));
+    // Trades and leverage together: each is named when it is the one.
+    let both = |turnover: f64, gross: f64| {
+        json!({ "current_weights": { "AAPL": 1.2, "XOM": -0.2 }, "max_turnover": turnover, "max_gross": gross,
+            "min_weight": -0.2, "max_weight": { "AAPL": 1.2, "*": 1 } })
+    };
+    let (_, bound) = feasible(both(0.1, 1.2));
+    assert_eq!(bound, "max_turnover at least 0.200000");
+    let (_, bound) = feasible(both(0.1, 0.8));
+    assert_eq!(bound, "max_gross at least 1.000000");
+    let (_, bound) = feasible(json!({ "max_weight": 0.04, "max_gross": 2, "max_tracking_error": 0.1 }));
+    assert_eq!(bound, "max_weight at least 0.05");
+    let target = |key: &str| json!({ "max_tracking_error": 0.03, key: if key == "target_return" { 0.5 } else { 0.1 } });
+    for (objective, key) in [("efficient_return", "target_return"), ("efficient_risk", "target_volatility")] {
+        let Err(Error::Infeasible { feasible, .. }) = case.best(objective, target(key)) else { panic!() };
+        let bound: f64 = feasible.rsplit(' ').next().unwrap().parse().unwrap();
+        let nearly = bound * if key == "target_return" { 1.0 - 1e-9 } else { 1.0 + 1e-9 };
+        let weights = case.best(objective, json!({ "max_tracking_error": 0.03, key: nearly })).unwrap();
+        assert!(case.tracking_error(&weights) <= 0.03 + 1e-9);
+    }
+    for (objective, wrong, argument) in [
+        ("max_sharpe", json!({ "benchmark": { "KO": 1 } }), "benchmark"),
+        ("max_sharpe", json!({ "benchmark": { "KO": 0.9 }, "max_tracking_error": 0.1 }), "benchmark"),
+        ("max_quadratic_utility", json!({ "market_neutral": true, "max_tracking_error": 0.1 }), "benchmark"),
+        ("max_sharpe", json!({ "max_tracking_error": 0 }), "max_tracking_error"),
+        ("max_sharpe", json!({ "max_gross": -1 }), "max_gross"),
+        ("risk_parity", json!({ "max_gross": 1 }), "max_gross"),
+        ("hrp", json!({ "max_tracking_error": 0.1 }), "max_tracking_error"),
+        ("min_cvar", json!({ "max_tracking_error": 0.1 }), "max_tracking_error"),
+    ] {
+        let outcome = case.best(objective, wrong.clone());
+        assert!(
+            matches!(&outcome, Err(Error::InvalidArgument { argument: named, .. }) if *named == argument),
+            "{wrong}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn clustered_portfolios_are_those_of_another_library() {
+    let case = case();
+    for golden in golden("limits.json")["hierarchical"].as_array().unwrap() {
+        for objective in ["herc", "nco"] {
+            let weights = case.best(objective, golden["options"].clone()).unwrap();
+            // The other one's inner portfolios are interior points'.
+            let tolerance = if objective == "herc" { 1e-12 } else { 1e-5 };
+            let name = format!("{objective} {}", golden["options"]);
+            assert_close(&weights, &vector(&golden[objective]), tolerance, &name);
+        }
+    }
+    // One cluster is the least variance, as many as tickers too; Ward's tree and a number of clusters are the default.
+    let least = case.best("min_volatility", json!({})).unwrap();
+    for clusters in [1, 20] {
+        assert_close(&case.best("nco", json!({ "clusters": clusters })).unwrap(), &least, 1e-10, "nco");
+    }
+    let inverse = case.covariance.matrix().diag().mapv(|variance| 1.0 / variance);
+    let whole = case.best("herc", json!({ "clusters": 1 })).unwrap();
+    assert_close(&whole, &(&inverse / inverse.sum()), 1e-14, "herc of one cluster");
+    let found = clusters(&case.covariance, HierarchicalOptions::default(), &Cancel::default()).unwrap();
+    for objective in ["herc", "nco"] {
+        let named = json!({ "clusters": found.len(), "linkage": "ward", "distance": "correlation" });
+        assert_eq!(case.best(objective, named).unwrap(), case.best(objective, json!({})).unwrap());
+    }
+    for wrong in [
+        json!({ "clusters": 0 }),
+        json!({ "clusters": 21 }),
+        json!({ "clusters": 2.5 }),
+        json!({ "leaf_order": "natural" }),
+    ] {
+        assert!(matches!(case.best("herc", wrong), Err(Error::InvalidArgument { .. })));
+    }
+}

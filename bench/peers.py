@@ -1,10 +1,11 @@
 """The ensemble beside the best-known Python packages: same prices, same origins, one run.
 
-    python bench/peers.py sp500_dataset.csv forecasts.csv 24 > peers.md
+    python bench/peers.py sp500_dataset.csv forecasts.csv 24
+    python bench/peers.py sp500_dataset.csv forecasts.csv 2 Theta
 
 Needs statsforecast 2.1.1, mlforecast 1.1.0, xgboost, pandas and numpy. forecasts.csv is what the evaluation wrote
-(`cargo run --release -p folio-core --example evaluate -- sp500_dataset.csv 1 forecasts.csv`); every 24th of its origins is
-taken, so that the packages end in minutes. Each forecast is made of the log prices of the 1,000 days before it.
+(`make evaluate`); every 24th of its origins is taken, so that the packages end in minutes. Names after that number choose
+among AutoARIMA, AutoETS, Theta and XGBoost. Each forecast is made of the log prices of the 1,000 days before it.
 
 statsforecast's AutoARIMA, AutoETS and Theta have their own intervals. XGBoost by mlforecast learns from the daily returns
 of all stocks at once (lags 1 to 5, 10 and 21, means and deviations of 5 and 21 days), forecasts step by step, and has
@@ -62,12 +63,13 @@ def ours(path, every, table):
     return dates
 
 
-def classical(window, table, score):
-    """statsforecast's models, each alone so that its time is known."""
+def classical(window, table, score, names):
+    """statsforecast's models of these names, each alone so that its time is known."""
     from statsforecast import StatsForecast
     from statsforecast.models import AutoARIMA, AutoETS, Theta
 
-    for model in (AutoARIMA(), AutoETS(model="ZZN"), Theta()):
+    models = {"AutoARIMA": AutoARIMA(), "AutoETS": AutoETS(model="ZZN"), "Theta": Theta()}
+    for model in (models[name] for name in names if name in models):
         start = time.process_time()
         forecast = StatsForecast(models=[model], freq=1, n_jobs=1).forecast(df=window, h=HORIZON, level=list(LEVELS))
         name = f"statsforecast {model.alias}"
@@ -121,6 +123,7 @@ def trees(window, table, score):
 
 def main():
     prices, forecasts, every = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    names = sys.argv[4:] or ["AutoARIMA", "AutoETS", "Theta", "XGBoost"]
     warnings.filterwarnings("ignore")
     table = Table()
     dates = ours(forecasts, every, table)
@@ -136,8 +139,9 @@ def main():
                 at = step - 1
                 table.add(name, step, came[0], mean[at], [(low[at], high[at]) for low, high in bounds], came[step])
 
-        classical(window, table, score)
-        trees(window, table, score)
+        classical(window, table, score, names)
+        if "XGBoost" in names:
+            trees(window, table, score)
     print(f"{len(dates)} origins from {dates[0]} to {dates[-1]}, {len(panel.columns)} stocks\n")
     table.print()
 

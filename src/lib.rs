@@ -28,7 +28,12 @@ extension_sql_file!(
     requires =
         ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run, prices_setting]
 );
-extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments", "inputs"], finalize);
+extension_sql_file!(
+    "../sql/comments.sql",
+    name = "comments",
+    requires = ["desk_comments", "inputs"],
+    finalize
+);
 
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]

@@ -235,7 +235,7 @@ fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow
 }
 
 /// The time in the session's time zone, in which the prices' own times were read.
-fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
+pub(super) fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     prices::to_postgres(ts).into()
 }
 

@@ -93,9 +93,17 @@ The other arguments are those of black_litterman.';
 COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, integer, timestamptz, regclass) IS
 'The annual covariance and correlation of returns: a row per pair of tickers. covariance: the estimator, as in black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, timestamptz, regclass) IS
-'Whole shares for a sum of money, as near to the weights as the last prices allow (greedy): a row per ticker, and one for the cash that is left, with ticker NULL.
-weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency.';
+COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timestamptz, regclass) IS
+'Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker, and one for the cash that is left, with ticker NULL.
+weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency. method: greedy (default) or exact, the least sum of |shares * price - weight * value|;
+the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
+
+COMMENT ON FUNCTION @extschema@.backtest(text[], text, integer, text, jsonb, text, jsonb, float8, float8, text, float8, text, integer, timestamptz, regclass) IS
+'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
+up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.
+rebalance: month_end (default) or a number of trading days. lookback: the daily returns that weights are chosen from, default 252. transaction_cost: a share of the
+money traded, default 0. benchmark: a ticker of the price relation; without it the market weights, bought on the same dates without cost.
+The other arguments are those of optimize_portfolio. max_turnover and transaction_cost in constraints count from what is held on each date.';
 
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,

@@ -1,6 +1,7 @@
 //! What SQL sees, one file per family: arguments to a request, the work, rows.
 
 mod arguments;
+mod backtest;
 mod chart;
 mod desk;
 mod evaluate;

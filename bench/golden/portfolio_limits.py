@@ -44,7 +44,6 @@ def optimum(objective, options):
         limits.append(cp.norm1(y) <= options["max_gross"] * k)
     if "max_turnover" in options:
         limits.append(cp.norm1(y - market * k) <= options["max_turnover"] * k)
-    # The constraint's own factor: min_volatility over y'Sy, not over its root, is what interior points like.
     risk, gain = cp.sum_squares(root.T @ y), mean @ y
     l2 = options.get("l2_penalty", 0)
     if objective == "max_sharpe":
@@ -56,9 +55,11 @@ def optimum(objective, options):
     elif objective == "max_quadratic_utility":
         aim = cp.Maximize(gain - 1.25 * risk - l2 * cp.sum_squares(y))
     elif objective == "efficient_risk":
-        aim, limits = cp.Maximize(gain - l2 * cp.sum_squares(y)), [*limits, cp.norm(root.T @ y, 2) <= options["target_volatility"]]
+        aim = cp.Maximize(gain - l2 * cp.sum_squares(y))
+        limits.append(cp.norm(root.T @ y, 2) <= options["target_volatility"])
     else:
-        aim, limits = cp.Minimize(risk + l2 * cp.sum_squares(y)), [*limits, gain >= options["target_return"]]
+        aim = cp.Minimize(risk + l2 * cp.sum_squares(y))
+        limits.append(gain >= options["target_return"])
     problem = cp.Problem(aim, limits)
     problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-13, tol_gap_rel=1e-13, tol_feas=1e-13, max_iter=500)
     assert problem.status in ("optimal", "optimal_inaccurate"), (objective, options, problem.status)

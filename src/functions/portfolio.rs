@@ -1,7 +1,7 @@
 //! The portfolio functions.
 
 use folio_core::panel::ReturnPanel;
-use folio_core::portfolio::allocation::{self, Position};
+use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
@@ -22,7 +22,7 @@ use crate::backend::report::{Report, Result, or_raise};
 use crate::backend::settings::Settings;
 
 /// The fewest common returns that a covariance is estimated from.
-const MIN_RETURNS: usize = 2;
+pub(super) const MIN_RETURNS: usize = 2;
 
 /// Weights from market, views and constraints: a row per ticker. Returns and volatilities are a year.
 #[pg_extern(stable, parallel_safe, cost = 1000000)]
@@ -61,7 +61,7 @@ fn black_litterman(
     let allocation = inputs.request(views).and_then(|request| {
         source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
     });
-    TableIterator::new(or_raise(allocation).holdings.into_iter().map(|holding| {
+    TableIterator::new(noticed(or_raise(allocation)).holdings.into_iter().map(|holding| {
         (
             holding.ticker,
             holding.market_weight,
@@ -163,7 +163,7 @@ fn optimize_portfolio(
     let allocation = inputs.request(None).and_then(|request| {
         source.compute(move |returns, cancel| request::optimize_portfolio(&request, returns, cancel))
     });
-    TableIterator::new(or_raise(allocation).holdings.into_iter().map(|holding| {
+    TableIterator::new(noticed(or_raise(allocation)).holdings.into_iter().map(|holding| {
         (
             holding.ticker,
             holding.market_weight,
@@ -306,6 +306,7 @@ fn covariance_matrix(
 fn discrete_allocation(
     weights: Option<JsonB>,
     value: Option<f64>,
+    method: default!(Option<String>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<PgRelation>, "NULL"),
 ) -> TableIterator<
@@ -316,31 +317,36 @@ fn discrete_allocation(
         name!(price, Option<f64>),
         name!(amount, f64),
         name!(weight, f64),
+        name!(method, String),
     ),
 > {
     let relation = prices.map(|relation| relation.oid());
-    let positions = or_raise(buy(weights, value, as_of, relation));
-    TableIterator::new(
-        positions.into_iter().map(|position| {
-            (position.ticker, position.shares, position.price, position.amount, position.weight)
-        }),
-    )
+    let positions = or_raise(buy(weights, value, method, as_of, relation));
+    TableIterator::new(positions.into_iter().map(|position| {
+        let method = position.method.to_owned();
+        (position.ticker, position.shares, position.price, position.amount, position.weight, method)
+    }))
 }
 
 fn buy(
     weights: Option<JsonB>,
     value: Option<f64>,
+    method: Option<String>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<pg_sys::Oid>,
 ) -> Result<Vec<Position>> {
     let weights = allocation::parse_weights(&arguments::required("weights", weights)?.0)?;
     let value = arguments::required("value", value)?;
+    let method = method.map_or(Ok(Method::default()), |method| Method::parse(&method))?;
     let tickers = Some(weights.keys().cloned().collect());
     // Only the last price counts.
     let selection = Selection { relation, tickers, as_of, history: 1 };
     let settings = Settings::read();
     let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
-    Ok(allocation::positions(&weights, &panel, value)?)
+    let pool = Pool::start(1)?;
+    Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
+        allocation::positions(&weights, &panel, value, method, cancel)
+    })?)
 }
 
 /// The posterior of plain arrays: N x N covariance, N prior returns, K x N views p, K view returns q, the views'
@@ -368,6 +374,14 @@ fn bl_posterior(
     })();
     let posterior = or_raise(result);
     TableIterator::once((posterior.mean.to_vec(), MatrixDatum(posterior.covariance)))
+}
+
+/// Tells the user what there is to know of how the weights were found.
+fn noticed(allocation: Allocation) -> Allocation {
+    if let Some(notice) = &allocation.notice {
+        notice!("{notice}");
+    }
+    allocation
 }
 
 /// Numbers as a JSON object by ticker.

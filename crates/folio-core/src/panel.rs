@@ -26,6 +26,30 @@ impl Timestamp {
         self.0.div_euclid(MICROS_PER_DAY)
     }
 
+    /// The day in the calendar: year, month from 1 to 12, day from 1 to 31.
+    pub fn date(self) -> (i64, u32, u32) {
+        // Gregorian years begin on these days, counted from 1970-01-01.
+        let begins = |year: i64| {
+            let past = year - 1;
+            365 * (year - 1970) + (past.div_euclid(4) - 492) - (past.div_euclid(100) - 19)
+                + (past.div_euclid(400) - 4)
+        };
+        let day = self.day();
+        // Not too late, since no year is longer or shorter; too early by a year in some hundreds.
+        let guess = 1970 + day.div_euclid(366).min(day.div_euclid(365));
+        let year = (guess..).find(|year| begins(year + 1) > day).unwrap_or(guess);
+        let february = if begins(year + 1) - begins(year) == 366 { 29 } else { 28 };
+        let (mut month, mut left) = (1, day - begins(year));
+        for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+            if left < length {
+                break;
+            }
+            left -= length;
+            month += 1;
+        }
+        (year, month, left as u32 + 1)
+    }
+
     /// The next `count` weekdays after this time, at the same time of day.
     pub fn next_weekdays(self, count: usize) -> Vec<Timestamp> {
         // Day 0 of the epoch was a Thursday; counted from Monday, weekdays are 0 to 4.
@@ -221,6 +245,31 @@ impl ReturnPanel {
         Ok(ReturnPanel { tickers, days: common.split_off(1), returns })
     }
 
+    /// The days `rows` alone.
+    pub fn during(&self, rows: std::ops::Range<usize>) -> ReturnPanel {
+        ReturnPanel {
+            tickers: self.tickers.clone(),
+            days: self.days[rows.clone()].to_vec(),
+            returns: self.returns.slice(ndarray::s![rows, ..]).to_owned(),
+        }
+    }
+
+    /// The returns of one ticker, and those of the others.
+    ///
+    /// # Errors
+    /// [`Error::UnknownTicker`].
+    pub fn without(&self, ticker: &str) -> Result<(Vec<f64>, ReturnPanel)> {
+        let found = self.tickers.iter().position(|known| known == ticker);
+        let place = found.ok_or_else(|| Error::UnknownTicker { ticker: ticker.to_owned() })?;
+        let rest: Vec<usize> = (0..self.tickers.len()).filter(|&column| column != place).collect();
+        let others = ReturnPanel {
+            tickers: rest.iter().map(|&column| self.tickers[column].clone()).collect(),
+            days: self.days.clone(),
+            returns: self.returns.select(ndarray::Axis(1), &rest),
+        };
+        Ok((self.returns.column(place).to_vec(), others))
+    }
+
     /// The tickers, in the order of the columns.
     pub fn tickers(&self) -> &[String] {
         &self.tickers
@@ -272,6 +321,18 @@ mod tests {
         let days: Vec<i64> =
             row(-6, 1.0).ts.next_weekdays(1).iter().map(|ts| ts.0 / MICROS_PER_DAY).collect();
         assert_eq!(days, [-3]);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let date = |day: i64| row(day, 1.0).ts.date();
+        assert_eq!(date(0), (1970, 1, 1));
+        assert_eq!(date(-1), (1969, 12, 31));
+        assert_eq!(date(11_016), (2000, 2, 29));
+        assert_eq!(date(19_354), (2022, 12, 28));
+        assert_eq!(date(47_540), (2100, 2, 28));
+        assert_eq!(date(47_541), (2100, 3, 1));
+        assert_eq!(date(-719_162), (1, 1, 1));
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! make weights of it, [`allocation`] whole shares.
 
 pub mod allocation;
+pub mod backtest;
 pub mod black_litterman;
+mod cardinality;
 pub mod clustered;
 mod cone;
 pub mod constraint;
@@ -26,3 +28,4 @@ mod turnover;
 pub mod universe;
 pub mod view_input;
 pub mod views;
+mod whole_shares;

@@ -3,12 +3,14 @@
 mod portfolio_support;
 
 use folio_core::Error;
+use folio_core::portfolio::allocation::{Method, discrete_allocation};
 use folio_core::portfolio::clustered::clusters;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
 use folio_core::portfolio::hierarchical::HierarchicalOptions;
 use folio_core::portfolio::market::{self, RiskAversion};
 use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::universe::Universe;
 use folio_core::task::Cancel;
 use ndarray::Array1;
 use portfolio_support::*;
@@ -238,4 +240,131 @@ fn clustered_portfolios_are_those_of_another_library() {
     ] {
         assert!(matches!(case.best("herc", wrong), Err(Error::InvalidArgument { .. })));
     }
+}
+
+#[test]
+fn few_assets_are_the_best_of_their_own_and_near_the_best_of_all() {
+    let case = case();
+    let held = |w: &Array1<f64>| (0..20).filter(|&i| w[i].abs() > 1e-9).collect::<Vec<_>>();
+    for objective in
+        ["min_volatility", "max_sharpe", "max_quadratic_utility", "max_diversification", "min_cvar"]
+    {
+        for most in [1, 3, 6] {
+            let weights = case.best(objective, json!({ "max_assets": most })).unwrap();
+            let chosen = held(&weights);
+            assert!(
+                chosen.len() <= most && (weights.sum() - 1.0).abs() < 1e-9,
+                "{objective} {most}: {chosen:?}"
+            );
+            let mut only = json!({ "*": 0 });
+            for i in chosen {
+                only[TICKERS[i]] = json!(1);
+            }
+            let own = case.best(objective, json!({ "max_weight": only })).unwrap();
+            assert_close(&weights, &own, 1e-7, objective);
+        }
+        let all = case.best(objective, json!({ "max_assets": 20 })).unwrap();
+        assert_eq!(all, case.best(objective, json!({})).unwrap());
+    }
+    // Every three tickers, one by one.
+    let heuristic = case.best("min_volatility", json!({ "max_assets": 3 })).unwrap();
+    let mut least = f64::INFINITY;
+    for i in 0..20 {
+        for j in 0..i {
+            for k in 0..j {
+                let only = json!({ "*": 0, TICKERS[i]: 1, TICKERS[j]: 1, TICKERS[k]: 1 });
+                let weights = case.best("min_volatility", json!({ "max_weight": only })).unwrap();
+                least = least.min(case.variance(&weights));
+            }
+        }
+    }
+    let ratio = (case.variance(&heuristic) / least).sqrt();
+    assert!((1.0 - 1e-9..1.02).contains(&ratio), "{ratio} of the least volatility");
+}
+
+#[test]
+fn few_assets_beside_other_constraints() {
+    let case = case();
+    let sectors = golden("optimisation.json")["sectors"].clone();
+    let groups = json!({ "groups": { "sector": sectors }, "group_min": { "sector:Tech": 0.2, "sector:Energy": 0.2 },
+        "max_weight": 0.3, "max_assets": 5 });
+    let weights = case.best("min_volatility", groups).unwrap();
+    let sum =
+        |sector: &str| (0..20).filter(|&i| sectors[TICKERS[i]] == *sector).map(|i| weights[i]).sum::<f64>();
+    assert!(sum("Tech") >= 0.2 - 1e-9 && sum("Energy") >= 0.2 - 1e-9);
+    assert!(
+        weights.iter().filter(|w| w.abs() > 1e-9).count() <= 5 && weights.iter().all(|w| *w <= 0.3 + 1e-9)
+    );
+    let both = json!({ "max_assets": 8, "max_tracking_error": 0.08 });
+    let weights = case.best("max_sharpe", both).unwrap();
+    assert!(weights.iter().filter(|w| w.abs() > 1e-9).count() <= 8);
+    assert!(case.tracking_error(&weights) <= 0.08 + 1e-9);
+    for (constraints, least) in [
+        (json!({ "max_assets": 5, "max_weight": 0.1 }), "max_assets at least 10"),
+        (
+            json!({ "max_assets": 2, "min_weight": { "KO": 0.1, "PG": 0.1, "GE": 0.1 } }),
+            "max_assets at least 3",
+        ),
+    ] {
+        let outcome = case.best("min_volatility", constraints);
+        assert!(
+            matches!(&outcome, Err(Error::Infeasible { feasible, .. }) if feasible == least),
+            "{outcome:?}"
+        );
+    }
+    // Three tickers cannot be this near to twenty; how many it takes is a heuristic's answer that works.
+    let near = |most: usize| json!({ "max_assets": most, "max_tracking_error": 0.03 });
+    let Err(Error::Infeasible { feasible, .. }) = case.best("min_volatility", near(3)) else { panic!() };
+    let most = feasible.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(case.best("min_volatility", near(most)).is_ok(), "{feasible}");
+    for objective in ["risk_parity", "hrp", "herc", "nco"] {
+        let outcome = case.best(objective, json!({ "max_assets": 5 }));
+        assert!(matches!(outcome, Err(Error::InvalidArgument { argument: "max_assets", .. })));
+    }
+}
+
+#[test]
+fn whole_shares_are_the_nearest_that_an_integer_solver_finds() {
+    let universe = Universe::new(&TICKERS.map(str::to_owned)).unwrap();
+    let map = |value: &Value| -> std::collections::BTreeMap<String, f64> {
+        value
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(ticker, value)| (ticker.clone(), value.as_f64().unwrap()))
+            .collect()
+    };
+    let prices = map(&golden("hrp_cvar_discrete.json")["latest_prices"]);
+    for golden in golden("limits.json")["whole_shares"].as_array().unwrap() {
+        let (value, weights) = (golden["value"].as_f64().unwrap(), map(&golden["weights"]));
+        let buy = |method: Method| {
+            let bought =
+                discrete_allocation(&universe, &weights, &prices, value, method, &Cancel::default()).unwrap();
+            let spent = |(ticker, shares): (&&str, &i64)| *shares as f64 * prices[*ticker];
+            let cash = value - TICKERS.iter().zip(&bought.shares).map(spent).sum::<f64>();
+            assert!((cash - bought.leftover).abs() < 1e-6 && cash > -1e-6);
+            let off = |(ticker, shares): (&&str, &i64)| {
+                (spent((ticker, shares)) - weights.get(*ticker).unwrap_or(&0.0) * value).abs()
+            };
+            let deviation = TICKERS.iter().zip(&bought.shares).map(off).sum::<f64>();
+            (deviation, bought.method)
+        };
+        let (deviation, method) = buy(Method::Exact);
+        let least = golden["deviation"].as_f64().unwrap();
+        assert_eq!(method, "exact", "{value}");
+        assert!((deviation - least).abs() <= 1e-6, "{value} {}: {deviation}, not {least}", weights.len());
+        let (greedy, method) = buy(Method::Greedy);
+        assert!(greedy >= least - 1e-9 && method == "greedy");
+    }
+    // Both sides of a portfolio with short positions.
+    let weights = map(&json!({ "AAPL": 0.7, "KO": 0.3, "GE": -0.25 }));
+    let bought =
+        discrete_allocation(&universe, &weights, &prices, 20_000.0, Method::Exact, &Cancel::default());
+    assert_eq!(bought.unwrap().shares[5], -(5_000.0 / prices["GE"]).round() as i64);
+    // A hundred for twenty tickers at sixty and more: no share at all is what is nearest.
+    let equal: std::collections::BTreeMap<String, f64> =
+        TICKERS.iter().map(|t| ((*t).to_owned(), 0.05)).collect();
+    let none =
+        discrete_allocation(&universe, &equal, &prices, 100.0, Method::Exact, &Cancel::default()).unwrap();
+    assert!(none.shares.iter().all(|shares| *shares == 0) && none.leftover == 100.0);
 }

@@ -5,7 +5,7 @@ mod portfolio_support;
 use std::collections::BTreeMap;
 
 use folio_core::Error;
-use folio_core::portfolio::allocation::discrete_allocation;
+use folio_core::portfolio::allocation::{DiscreteAllocation, Method, discrete_allocation};
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
 use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
@@ -257,6 +257,15 @@ fn frontier_and_performance() {
     assert!(matches!(stranger, Err(Error::UnknownName { .. })));
 }
 
+fn greedy(
+    universe: &Universe,
+    weights: &BTreeMap<String, f64>,
+    prices: &BTreeMap<String, f64>,
+    value: f64,
+) -> folio_core::Result<DiscreteAllocation> {
+    discrete_allocation(universe, weights, prices, value, Method::Greedy, &Cancel::default())
+}
+
 #[test]
 fn whole_shares_as_pypfopt_buys_them() {
     let golden = golden("hrp_cvar_discrete.json");
@@ -274,7 +283,7 @@ fn whole_shares_as_pypfopt_buys_them() {
     for value in [10_000.0, 100_000.0, 1_000_000.0] {
         let expected =
             &golden[format!("discrete bl/long_only/nosectors/max_sharpe(0.0) greedy_portfolio {value}")];
-        let allocation = discrete_allocation(&universe, &optimum, &prices, value).unwrap();
+        let allocation = greedy(&universe, &optimum, &prices, value).unwrap();
         for (ticker, shares) in TICKERS.iter().zip(&allocation.shares) {
             assert_eq!(*shares, expected["shares"][*ticker].as_i64().unwrap_or(0), "{value} {ticker}");
         }
@@ -282,22 +291,22 @@ fn whole_shares_as_pypfopt_buys_them() {
     }
     let mut short = optimum.clone();
     short.insert("AMD".to_owned(), -0.2);
-    let allocation = discrete_allocation(&universe, &short, &prices, 100_000.0).unwrap();
+    let allocation = greedy(&universe, &short, &prices, 100_000.0).unwrap();
     assert!(allocation.shares[1] == -(20_000.0_f64 / 62.57) as i64);
     assert!(matches!(
-        discrete_allocation(&universe, &optimum, &prices, 10.0),
+        greedy(&universe, &optimum, &prices, 10.0),
         Err(Error::InvalidArgument { argument: "value", .. })
     ));
-    assert!(discrete_allocation(&universe, &optimum, &prices, f64::NAN).is_err());
+    assert!(greedy(&universe, &optimum, &prices, f64::NAN).is_err());
     let mut missing = prices.clone();
     missing.remove("XOM");
     assert!(matches!(
-        discrete_allocation(&universe, &optimum, &missing, 1e5),
+        greedy(&universe, &optimum, &missing, 1e5),
         Err(Error::InvalidArgument { argument: "prices", .. })
     ));
     missing.insert("XOM".to_owned(), 0.0);
     assert!(
-        matches!(discrete_allocation(&universe, &optimum, &missing, 1e5), Err(Error::InvalidArgument { value, .. }) if value.contains("XOM"))
+        matches!(greedy(&universe, &optimum, &missing, 1e5), Err(Error::InvalidArgument { value, .. }) if value.contains("XOM"))
     );
 }
 

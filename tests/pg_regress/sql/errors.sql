@@ -108,6 +108,13 @@ SELECT * FROM error_of($$SELECT * FROM bl_posterior('{{1,0},{0,1}}', '{0,NULL}',
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation(NULL, 1000)$$);
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1}', 1)$$);
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"NONE": 1}', 1000)$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1}', 1000, method => 'best')$$);
+SELECT * FROM error_of($$SELECT * FROM backtest(rebalance => 'monthly')$$);
+SELECT * FROM error_of($$SELECT * FROM backtest(lookback => -1)$$);
+SELECT * FROM error_of($$SELECT * FROM backtest(transaction_cost => 1)$$);
+SELECT * FROM error_of($$SELECT * FROM backtest(benchmark => 'NONE')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(constraints => '{"max_gross": 0.5}')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(constraints => '{"max_assets": 0}')$$);
 SELECT * FROM error_of($$SELECT * FROM efficient_frontier(points => 1)$$);
 SELECT * FROM error_of($$SELECT * FROM portfolio_performance('{"NONE": 1}')$$);
 SELECT * FROM error_of($$SELECT * FROM covariance_matrix(covariance => 'exp_cov(0)')$$);

@@ -89,6 +89,15 @@ SELECT ticker, other_ticker, round(correlation::numeric, 3) AS correlation FROM 
 SELECT round(volatility::numeric, 6) = (SELECT round(volatility::numeric, 6) FROM optimize_portfolio('{SLOW,FAST}') WHERE ticker = 'SLOW') AS is_its_volatility
 FROM portfolio_performance('{"SLOW": 1}', tickers => '{SLOW,FAST}');
 SELECT ticker, shares, round(price::numeric, 2) AS price, round(amount::numeric, 2) AS amount FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000);
+SELECT ticker, shares, round(amount::numeric, 2) AS amount, method FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000, method => 'exact');
+SELECT count(*) FILTER (WHERE weight > 1e-9) AS held
+FROM optimize_portfolio(objective => 'min_volatility', constraints => '{"max_assets": 1}');
+SELECT count(*) AS days, count(turnover) AS rebalanced, round(sum(cost)::numeric, 4) AS cost, round((max(drawdown) * 100)::numeric, 2) AS drawdown,
+       bool_and(benchmark_value > 0) AS has_benchmark, max(ts)::date AS last_day
+FROM backtest(rebalance => '100', lookback => 100, objective => 'herc', transaction_cost => 0.001);
+-- The line is followed, 0.1 % a day, and not held.
+SELECT count(*) AS days, round(max(ln(benchmark_value))::numeric, 6) AS followed, round(max(turnover)::numeric, 4) AS first_purchase
+FROM backtest('{SLOW,FAST}', lookback => 60, objective => 'min_volatility', benchmark => 'LINE');
 SELECT mean, covariance FROM bl_posterior('{{0.25,0},{0,0.25}}', '{0.125,0.25}', '{{1,0}}', '{0.375}', '{0.125}', 0.5);
 
 SELECT scope, max_threads > 0 AS has_threads, pid FROM pool_status;

@@ -1,10 +1,41 @@
-//! From weights to whole shares.
+//! From weights to whole shares, by a rule of thumb or exactly.
 
 use std::collections::BTreeMap;
 
 use super::universe::{self, Universe};
+use super::whole_shares;
 use crate::panel::{PricePanel, Series};
+use crate::task::Cancel;
 use crate::{Error, Result};
+
+/// How whole shares are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// Rounded down, then one share at a time to the ticker furthest under its weight.
+    #[default]
+    Greedy,
+    /// The least sum of |shares price - weight value|.
+    Exact,
+}
+
+impl Method {
+    /// The names in SQL.
+    const ALL: [(&'static str, Method); 2] = [("greedy", Method::Greedy), ("exact", Method::Exact)];
+
+    /// # Errors
+    /// [`Error::UnknownName`] with the valid names.
+    pub fn parse(name: &str) -> Result<Method> {
+        let found = Method::ALL.iter().find(|(known, _)| *known == name.trim()).map(|(_, method)| *method);
+        found.ok_or_else(|| Error::UnknownName {
+            kind: "method",
+            name: name.to_owned(),
+            valid: Method::ALL.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        })
+    }
+}
+
+/// What is said where an exact allocation was asked for and its search came to no end.
+const NO_PROOF: &str = "greedy: exact came to no end";
 
 /// Whole shares for weights.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +44,8 @@ pub struct DiscreteAllocation {
     pub shares: Vec<i64>,
     /// The money that is left, of both sides of a portfolio with short positions.
     pub leftover: f64,
+    /// How they were found.
+    pub method: &'static str,
 }
 
 /// A row of an order list: a ticker's shares, or the cash that is left.
@@ -28,6 +61,8 @@ pub struct Position {
     pub amount: f64,
     /// Its share of the whole value.
     pub weight: f64,
+    /// How the shares were found.
+    pub method: &'static str,
 }
 
 /// Reads weights by ticker, `{"AAPL": 0.3, ...}`.
@@ -42,11 +77,18 @@ pub fn parse_weights(weights: &serde_json::Value) -> Result<BTreeMap<String, f64
 ///
 /// # Errors
 /// Those of [`discrete_allocation`], and a ticker's own where it has no good prices.
-pub fn positions(weights: &BTreeMap<String, f64>, panel: &PricePanel, value: f64) -> Result<Vec<Position>> {
+pub fn positions(
+    weights: &BTreeMap<String, f64>,
+    panel: &PricePanel,
+    value: f64,
+    method: Method,
+    cancel: &Cancel,
+) -> Result<Vec<Position>> {
     let last = |series: &&Series| Some((series.ticker().to_owned(), *series.close().last()?));
     let prices: BTreeMap<String, f64> = panel.series()?.iter().filter_map(last).collect();
     let universe = Universe::new(&weights.keys().cloned().collect::<Vec<_>>())?;
-    let bought = discrete_allocation(&universe, weights, &prices, value)?;
+    let bought = discrete_allocation(&universe, weights, &prices, value, method, cancel)?;
+    let method = bought.method;
     let position = |(ticker, &shares): (&String, &i64)| {
         let price = prices[ticker];
         let amount = shares as f64 * price;
@@ -56,17 +98,26 @@ pub fn positions(weights: &BTreeMap<String, f64>, panel: &PricePanel, value: f64
             price: Some(price),
             amount,
             weight: amount / value,
+            method,
         }
     };
     let mut positions: Vec<Position> = universe.tickers().iter().zip(&bought.shares).map(position).collect();
     let amount = bought.leftover;
-    positions.push(Position { ticker: None, shares: None, price: None, amount, weight: amount / value });
+    positions.push(Position {
+        ticker: None,
+        shares: None,
+        price: None,
+        amount,
+        weight: amount / value,
+        method,
+    });
     Ok(positions)
 }
 
 /// Buys whole shares as near to the weights as money allows.
 ///
-/// First each ticker gets the shares that its weight pays for, rounded down. Then one share at a time goes to the
+/// Exactly, that is the least sum of |shares price - weight value|, [`super::whole_shares`]; where its search comes to no
+/// end, `method` of the result says so and the shares are the greedy ones. Greedily: first each ticker gets the shares that its weight pays for, rounded down. Then one share at a time goes to the
 /// ticker whose share of the money spent is furthest under its weight, among those that can still be paid. This is
 /// PyPortfolioOpt's `greedy_portfolio`. Short positions are a portfolio of their own, worth the sum of the short
 /// weights for each unit of `value`.
@@ -82,6 +133,8 @@ pub fn discrete_allocation(
     weights: &BTreeMap<String, f64>,
     prices: &BTreeMap<String, f64>,
     value: f64,
+    method: Method,
+    cancel: &Cancel,
 ) -> Result<DiscreteAllocation> {
     let value = universe::within("value", value, |value| value > 0.0, "money, over 0")?;
     let weights = universe.join_or(weights, 0.0)?;
@@ -109,23 +162,51 @@ pub fn discrete_allocation(
             expected: "a long position".to_owned(),
         });
     }
-    let bought = greedy(&longs, long, &prices, value);
-    let sold = if short > 0.0 {
-        greedy(&shorts, short, &prices, value * short)
-    } else {
-        (vec![0; longs.len()], 0.0)
-    };
-    let shares: Vec<i64> = bought.0.iter().zip(&sold.0).map(|(long, short)| long - short).collect();
+    let bought = buy(&longs, long, &prices, value, method, cancel)?;
+    let sold = buy(&shorts, short, &prices, value * short, method, cancel)?;
+    let shares: Vec<i64> = bought.shares.iter().zip(&sold.shares).map(|(long, short)| long - short).collect();
     if shares.iter().all(|count| *count == 0) {
         let wanted = (0..prices.len()).filter(|&i| weights[i] != 0.0).map(|i| prices[i]);
         let cheapest = wanted.fold(f64::INFINITY, f64::min);
+        // Where one could be paid, none at all is what is nearest to the weights.
+        if cheapest <= value {
+            return Ok(DiscreteAllocation { shares, leftover: value, method: bought.method });
+        }
         return Err(Error::InvalidArgument {
             argument: "value",
             value: value.to_string(),
             expected: format!("enough for one share: the cheapest costs {cheapest}"),
         });
     }
-    Ok(DiscreteAllocation { shares, leftover: bought.1 + sold.1 })
+    let method = if sold.method == NO_PROOF { NO_PROOF } else { bought.method };
+    Ok(DiscreteAllocation { shares, leftover: bought.leftover + sold.leftover, method })
+}
+
+/// One side of a portfolio. Weights are not negative and sum to `total`.
+fn buy(
+    weights: &[f64],
+    total: f64,
+    prices: &[f64],
+    value: f64,
+    method: Method,
+    cancel: &Cancel,
+) -> Result<DiscreteAllocation> {
+    if total <= 0.0 {
+        return Ok(DiscreteAllocation { shares: vec![0; weights.len()], leftover: 0.0, method: "none" });
+    }
+    let (shares, leftover) = greedy(weights, total, prices, value);
+    let greedy = DiscreteAllocation { shares, leftover, method: "greedy" };
+    if method == Method::Greedy {
+        return Ok(greedy);
+    }
+    let amounts: Vec<f64> = weights.iter().map(|weight| weight / total * value).collect();
+    Ok(match whole_shares::nearest(prices, &amounts, value, &greedy.shares, cancel)? {
+        None => DiscreteAllocation { method: NO_PROOF, ..greedy },
+        Some(shares) => {
+            let spent: f64 = shares.iter().zip(prices).map(|(count, price)| *count as f64 * price).sum();
+            DiscreteAllocation { shares, leftover: value - spent, method: "exact" }
+        }
+    })
 }
 
 /// The shares of one side, and the money left. Weights are not negative and sum to `total`.

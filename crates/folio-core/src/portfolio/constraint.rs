@@ -166,6 +166,8 @@ pub struct Constraints {
     pub max_turnover: Option<f64>,
     /// What a change of a weight costs, as a share of the money traded; it is taken off the expected return.
     pub transaction_cost: Option<PerTicker>,
+    /// The most tickers that are held; which ones is found by a heuristic, [`super::cardinality`].
+    pub max_assets: Option<usize>,
     /// The most that long and short positions together may come to, the sum of |w|.
     pub max_gross: Option<f64>,
     /// The largest volatility a year of the difference to the benchmark.
@@ -178,7 +180,7 @@ pub struct Constraints {
 
 impl Constraints {
     /// The keys in SQL.
-    pub const KEYS: [&'static str; 21] = [
+    pub const KEYS: [&'static str; 22] = [
         "min_weight",
         "max_weight",
         "groups",
@@ -197,6 +199,7 @@ impl Constraints {
         "current_weights",
         "max_turnover",
         "transaction_cost",
+        "max_assets",
         "max_gross",
         "max_tracking_error",
         "benchmark",
@@ -284,6 +287,7 @@ impl Constraints {
                 )?;
                 self.transaction_cost = Some(costs);
             }
+            "max_assets" => self.max_assets = Some(count(key, value)?),
             "max_gross" => self.max_gross = Some(number(|gross| gross > 0.0, "over 0; 1.6 is 130/30")?),
             "max_tracking_error" => {
                 self.max_tracking_error = Some(number(|error| error > 0.0, "over 0; 2 % is 0.02")?);

@@ -45,6 +45,13 @@ pub fn efficient_frontier(
             expected: format!("2 to {MAX_POINTS}"),
         });
     }
+    if let Some(most) = constraints.max_assets {
+        return Err(Error::InvalidArgument {
+            argument: "max_assets",
+            value: format!("{most}, for a frontier"),
+            expected: "none: a heuristic's portfolios are no frontier".to_owned(),
+        });
+    }
     let first = optimize::optimize(market, Objective::MinVolatility, constraints, cancel)?;
     let largest = optimize::largest_return(market, constraints, cancel)?;
     let least = market.returns.dot(&first);

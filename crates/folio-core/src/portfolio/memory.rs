@@ -18,12 +18,30 @@ const SQUARE_MATRICES: usize = 12;
 /// # Errors
 /// [`Error::MemoryLimit`].
 pub fn check(panel: &PricePanel, limit: usize) -> Result<()> {
+    let (tickers, days, prices) = sizes(panel);
+    within(prices + portfolio(tickers, days), limit)
+}
+
+/// Tickers, days of the longest, and numbers that the prices themselves take.
+fn sizes(panel: &PricePanel) -> (usize, usize, usize) {
     let lengths =
         || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
-    let (tickers, days) = (panel.columns().len(), lengths().max().unwrap_or(0));
-    let prices = 2 * lengths().sum::<usize>();
-    let numbers = prices + RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers;
-    within(numbers, limit)
+    (panel.columns().len(), lengths().max().unwrap_or(0), 2 * lengths().sum::<usize>())
+}
+
+/// Numbers that a portfolio of some days takes beside the prices.
+fn portfolio(tickers: usize, days: usize) -> usize {
+    RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers
+}
+
+/// Fails where a backtest of all tickers of the panel, on so many threads at once, would take more than `limit` bytes.
+///
+/// # Errors
+/// [`Error::MemoryLimit`].
+pub fn check_backtest(panel: &PricePanel, lookback: usize, threads: usize, limit: usize) -> Result<()> {
+    let (tickers, days, prices) = sizes(panel);
+    let dates = portfolio(tickers, lookback.min(days)).saturating_mul(threads);
+    within(dates.saturating_add(prices + RETURN_COPIES * tickers * days), limit)
 }
 
 /// Fails where the posterior of matrices that are given would take more than `limit` bytes.
@@ -57,5 +75,7 @@ mod tests {
             "{refused:?}"
         );
         assert_eq!(check(&panel(1000), 128 << 20), Ok(()));
+        assert_eq!(check_backtest(&panel(1000), 5, 1, 128 << 20), Ok(()));
+        assert!(check_backtest(&panel(1000), 5, 2, 128 << 20).is_err());
     }
 }

@@ -16,7 +16,7 @@ use super::tail_risk::{self, Tail};
 use super::tracking::{Programs, Tracking};
 use super::turnover::Trades;
 use super::universe;
-use super::{clustered, feasibility, hierarchical, risk_parity};
+use super::{cardinality, clustered, feasibility, hierarchical, risk_parity};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -72,7 +72,7 @@ pub enum Objective {
 const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "group_max"];
 
 /// What the objectives over a polytope look at beside [`BOUNDS`].
-const LIMITS: [&str; 3] = ["current_weights", "max_turnover", "max_gross"];
+const LIMITS: [&str; 4] = ["current_weights", "max_turnover", "max_gross", "max_assets"];
 
 /// What the mean-variance objectives look at beside those.
 const TRADES: [&str; 4] = ["l2_penalty", "transaction_cost", "max_tracking_error", "benchmark"];
@@ -172,8 +172,14 @@ pub fn optimize(
         });
     }
     constraints.require_only(objective.name(), &objective.constraint_keys())?;
-    let search = Search::new(market, constraints, cancel)?;
-    search.finish(search.require_tracking().and_then(|()| search.best(objective, constraints)))
+    let solve = |excluded: &[usize]| {
+        let search = Search::new(market, constraints, excluded, cancel)?;
+        search.finish(search.require_tracking().and_then(|()| search.best(objective, constraints)))
+    };
+    match constraints.max_assets {
+        Some(most) => cardinality::few(most, &constraints.polytope(market.covariance.universe())?, solve),
+        None => solve(&[]),
+    }
 }
 
 /// The largest expected return, net of costs, that the constraints allow.
@@ -181,7 +187,7 @@ pub fn optimize(
 /// # Errors
 /// Those of [`optimize`].
 pub(crate) fn largest_return(market: &Market<'_>, constraints: &Constraints, cancel: &Cancel) -> Result<f64> {
-    Search::new(market, constraints, cancel).and_then(|search| search.largest(&search.returns))
+    Search::new(market, constraints, &[], cancel).and_then(|search| search.largest(&search.returns))
 }
 
 fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
@@ -195,6 +201,8 @@ fn target(argument: &'static str, target: Option<f64>) -> Result<f64> {
 /// A problem over its variables: the weights, or what is bought and sold.
 struct Search<'a> {
     market: &'a Market<'a>,
+    /// Tickers that must not be held.
+    excluded: &'a [usize],
     /// The constraints on the weights.
     plain: Polytope,
     trades: Option<Trades>,
@@ -215,14 +223,23 @@ enum Step {
 }
 
 impl<'a> Search<'a> {
-    fn new(market: &'a Market<'a>, constraints: &Constraints, cancel: &'a Cancel) -> Result<Search<'a>> {
+    fn new(
+        market: &'a Market<'a>,
+        constraints: &Constraints,
+        excluded: &'a [usize],
+        cancel: &'a Cancel,
+    ) -> Result<Search<'a>> {
         let universe = market.covariance.universe();
-        let plain = constraints.polytope(universe)?;
+        let mut plain = constraints.polytope(universe)?;
+        for &ticker in excluded {
+            (plain.lower[ticker], plain.upper[ticker]) = (0.0, 0.0);
+        }
         let trades = Trades::of(constraints, universe)?;
         let sigma = market.covariance.matrix();
         let tracking = Tracking::of(constraints, universe, market.market_weights, sigma, trades.as_ref())?;
         let mut search = Search {
             market,
+            excluded,
             set: trades.as_ref().map_or_else(|| plain.clone(), |trades| trades.polytope(&plain)),
             plain,
             trades,
@@ -255,7 +272,7 @@ impl<'a> Search<'a> {
                 // The Sharpe ratio of returns that are the volatilities.
                 let volatilities = market.covariance.volatility();
                 let market = Market { returns: &volatilities, risk_free_rate: 0.0, ..*market };
-                Search::new(&market, constraints, cancel)?.max_sharpe()
+                Search::new(&market, constraints, self.excluded, cancel)?.max_sharpe()
             }
             Objective::RiskParity => {
                 let budgets = constraints.risk_budgets.clone().unwrap_or(PerTicker::All(1.0));

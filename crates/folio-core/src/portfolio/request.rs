@@ -124,6 +124,8 @@ pub struct Allocation {
     pub tracking_error: f64,
     /// The sum of |w - w0| from the current weights; `None` where none were given.
     pub turnover: Option<f64>,
+    /// What to know of how the weights were found, where they may not be the best ones.
+    pub notice: Option<String>,
     /// The covariance that the weights were chosen with, in the order of the panel.
     pub covariance: Array2<f64>,
 }
@@ -248,6 +250,9 @@ impl Request {
             sharpe_ratio: performance.sharpe_ratio,
             tracking_error: performance.tracking_error.unwrap_or_default(),
             turnover: self.turnover(covariance, &weights)?,
+            notice: self.constraints.max_assets.map(|most| {
+                format!("max_assets {most} is met by backward elimination, a heuristic: other tickers may be better")
+            }),
             covariance: covariance.matrix().clone(),
         })
     }

@@ -4,6 +4,7 @@
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
+use folio_core::portfolio::market::Prior;
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::Request;
 use folio_core::task::Seed;
@@ -97,7 +98,7 @@ pub fn large_market(assets: usize, days: usize) -> PricePanel {
     PricePanel::new((0..assets).map(column).collect())
 }
 
-/// Each objective, and each covariance with the cheapest objective.
+/// Each objective, the limits that make a problem larger, and each covariance with the cheapest objective.
 pub fn every_request() -> Vec<(&'static str, Request)> {
     let objective = |(name, objective): &(&'static str, Objective)| {
         let constraints = match objective {
@@ -122,7 +123,20 @@ pub fn every_request() -> Vec<(&'static str, Request)> {
         "denoised",
         "gerber",
     ];
-    Objective::ALL.iter().map(objective).chain(covariances.into_iter().map(covariance)).collect()
+    let limited = [
+        ("max_tracking_error", json!({ "max_tracking_error": 0.02 })),
+        ("max_gross", json!({ "max_gross": 1.5, "min_weight": -0.02, "max_weight": 0.1 })),
+    ];
+    let limited = limited.map(|(name, constraints)| {
+        let constraints = Constraints::from_json(&constraints).unwrap();
+        (name, Request { constraints, prior: Some(Prior::Historical), ..Request::default() })
+    });
+    Objective::ALL
+        .iter()
+        .map(objective)
+        .chain(limited)
+        .chain(covariances.into_iter().map(covariance))
+        .collect()
 }
 
 /// A file of `golden/portfolio/`.

@@ -12,7 +12,7 @@ use folio_core::model::MODELS;
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::request::{Request, efficient_frontier, optimize_portfolio};
 use folio_core::task::{Cancel, Seed, Task};
-use portfolio_support::{every_request, large_market};
+use portfolio_support::{every_request, large_market, leveraged};
 
 /// The promise of `Cancel::check` is 20 ms of an optimised build; this one checks overflows and bounds too.
 const LONGEST: Duration = Duration::from_millis(40);
@@ -78,7 +78,8 @@ fn every_portfolio_of_many_assets_looks_often() {
         });
         (name.to_owned(), wait)
     };
-    let mut waits: Vec<_> = every_request().into_iter().map(wait).collect();
+    let mut waits: Vec<_> =
+        every_request().into_iter().chain([("max_gross", leveraged())]).map(wait).collect();
     waits.push((
         "efficient_frontier".to_owned(),
         longest_wait(|cancel| {

@@ -162,10 +162,7 @@ fn run(case: &Value) -> folio_core::Result<Value> {
                 discrete_allocation(&universe, &weights, &prices, number(&input["value"]), method, &cancel)?;
             let shares =
                 names.iter().zip(&bought.shares).map(|(name, n)| (format!("shares {name}"), json!(n)));
-            return Ok(shares
-                .chain([("cash".to_owned(), json!(bought.leftover))])
-                .collect::<Map<_, _>>()
-                .into());
+            Ok(shares.chain([("cash".to_owned(), json!(bought.leftover))]).collect::<Map<_, _>>().into())
         }
         call => {
             let returns = ReturnPanel::aligned(&panel(input), 999, 2)?;

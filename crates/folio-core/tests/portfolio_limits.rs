@@ -8,8 +8,9 @@ use folio_core::portfolio::clustered::clusters;
 use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
 use folio_core::portfolio::hierarchical::HierarchicalOptions;
-use folio_core::portfolio::market::{self, RiskAversion};
+use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
 use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::request::{Request, efficient_frontier};
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::Cancel;
 use ndarray::Array1;
@@ -269,10 +270,10 @@ fn few_assets_are_the_best_of_their_own_and_near_the_best_of_all() {
     // Every three tickers, one by one.
     let heuristic = case.best("min_volatility", json!({ "max_assets": 3 })).unwrap();
     let mut least = f64::INFINITY;
-    for i in 0..20 {
-        for j in 0..i {
-            for k in 0..j {
-                let only = json!({ "*": 0, TICKERS[i]: 1, TICKERS[j]: 1, TICKERS[k]: 1 });
+    for (i, one) in TICKERS.iter().enumerate() {
+        for (j, two) in TICKERS[..i].iter().enumerate() {
+            for three in &TICKERS[..j] {
+                let only = json!({ "*": 0, *one: 1, *two: 1, *three: 1 });
                 let weights = case.best("min_volatility", json!({ "max_weight": only })).unwrap();
                 least = least.min(case.variance(&weights));
             }
@@ -367,4 +368,33 @@ fn whole_shares_are_the_nearest_that_an_integer_solver_finds() {
     let none =
         discrete_allocation(&universe, &equal, &prices, 100.0, Method::Exact, &Cancel::default()).unwrap();
     assert!(none.shares.iter().all(|shares| *shares == 0) && none.leftover == 100.0);
+}
+
+#[test]
+fn a_frontier_ends_where_its_limits_end() {
+    let returns = returns();
+    let market: Value = golden("black_litterman.json")["inputs"]["market_caps_bn"].clone();
+    let limits =
+        json!({ "max_tracking_error": 0.05, "min_weight": -0.1, "max_weight": 0.4, "max_gross": 1.2 });
+    let request = Request {
+        market_caps: Some(MarketCaps::from_json(&market).unwrap()),
+        prior: Some(Prior::Historical),
+        constraints: Constraints::from_json(&limits).unwrap(),
+        covariance: CovarianceMethod::Sample,
+        ..Request::default()
+    };
+    let frontier = efficient_frontier(&request, &returns, 8, &Cancel::default()).unwrap();
+    let case = case();
+    assert!(frontier.windows(2).all(|pair| {
+        pair[0].volatility < pair[1].volatility && pair[0].expected_return < pair[1].expected_return
+    }));
+    for point in &frontier {
+        assert!(case.tracking_error(&point.weights) <= 0.05 + 1e-9);
+        assert!(point.weights.iter().map(|w| w.abs()).sum::<f64>() <= 1.2 + 1e-9);
+    }
+    let last = &frontier[7];
+    assert!((case.tracking_error(&last.weights) - 0.05).abs() < 1e-8);
+    let mut beyond = json!({ "target_return": last.expected_return + 1e-6 });
+    beyond.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
+    assert!(matches!(case.best("efficient_return", beyond), Err(Error::Infeasible { .. })));
 }

@@ -298,8 +298,7 @@ fn simulate(
             None
         };
         let value = account.value();
-        // Written so that a NaN is lost too.
-        if !(value > 0.0) {
+        if value <= 0.0 || value.is_nan() {
             return Err(ruined(returns.days()[row], value));
         }
         highest = highest.max(value);

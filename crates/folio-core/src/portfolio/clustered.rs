@@ -112,7 +112,7 @@ fn least_variance(matrix: &Array2<f64>, cancel: &Cancel) -> Result<Array1<f64>> 
     let budget = Row { name: String::new(), coefficients: vec![1.0; n], lower: 1.0, upper: 1.0 };
     let set = Polytope { lower: vec![0.0; n], upper: vec![1.0; n], rows: vec![budget] };
     let family = Family::new(matrix, &Array1::zeros(n), &set, cancel)?;
-    family.at(0.0, &family.start(), cancel).map(|point| point.x)
+    family.at(0.0, &family.start(n), cancel).map(|point| point.x)
 }
 
 impl Clusters {

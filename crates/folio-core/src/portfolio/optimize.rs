@@ -251,6 +251,7 @@ impl<'a> Search<'a> {
         };
         search.returns = search.gain(market.returns);
         search.sigma = search.penalised(0.0);
+        cancel.check()?;
         Ok(search)
     }
 
@@ -293,6 +294,11 @@ impl<'a> Search<'a> {
             Ok(x) => Ok(self.weights(&x)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the search begins: every weight free, nothing sold.
+    fn start(&self, family: &Family<'_>) -> ActiveSet {
+        family.start(self.plain.len())
     }
 
     fn weights(&self, x: &Array1<f64>) -> Array1<f64> {
@@ -341,7 +347,7 @@ impl<'a> Search<'a> {
     fn require_tracking(&self) -> Result<()> {
         let Some(tracking) = &self.tracking else { return Ok(()) };
         let nearest = self.towards(tracking, &self.returns)?;
-        let least = tracking.error(&self.weights(&nearest.at(0.0, &nearest.start(), self.cancel)?.x));
+        let least = tracking.error(&self.weights(&nearest.at(0.0, &self.start(&nearest), self.cancel)?.x));
         if least <= tracking.largest * (1.0 + TARGET) {
             return Ok(());
         }
@@ -380,13 +386,13 @@ impl<'a> Search<'a> {
             }
         };
         let at = |lambda: f64, near: &ActiveSet| family.at(lambda, near, self.cancel);
-        Ok(gain.dot(&self.bisect(at(0.0, &family.start())?, at, step)?.x))
+        Ok(gain.dot(&self.bisect(at(0.0, &self.start(&family))?, at, step)?.x))
     }
 
     fn min_volatility(&self) -> Result<Array1<f64>> {
         let hessian = self.penalised(self.l2);
         let programs = self.programs(&hessian, &self.returns)?;
-        programs.at(0.0, &programs.family.start()).map(|point| point.x)
+        programs.at(0.0, &self.start(&programs.family)).map(|point| point.x)
     }
 
     fn min_tail(&self, tail: Tail, confidence: Option<f64>) -> Result<Array1<f64>> {
@@ -409,7 +415,7 @@ impl<'a> Search<'a> {
         let delta = self.market.risk_aversion.value();
         let hessian = self.penalised(2.0 * self.l2 / delta);
         let programs = self.programs(&hessian, &self.returns)?;
-        programs.at(1.0 / delta, &programs.family.start()).map(|point| point.x)
+        programs.at(1.0 / delta, &self.start(&programs.family)).map(|point| point.x)
     }
 
     /// Where the Sharpe ratio is largest, its gradient vanishes along the constraints: e - (e'w / w'Hw) Hw, which is
@@ -419,7 +425,7 @@ impl<'a> Search<'a> {
         let excess = self.gain(&(self.market.returns - self.market.risk_free_rate));
         let hessian = self.penalised(self.l2);
         let programs = self.programs(&hessian, &excess)?;
-        let first = programs.at(0.0, &programs.family.start())?;
+        let first = programs.at(0.0, &self.start(&programs.family))?;
         if excess.dot(&first.x) <= 0.0 {
             self.require_excess(&excess)?;
         }
@@ -472,7 +478,7 @@ impl<'a> Search<'a> {
         let returns = &self.returns;
         let hessian = self.penalised(self.l2);
         let programs = self.programs(&hessian, returns)?;
-        let first = programs.at(0.0, &programs.family.start())?;
+        let first = programs.at(0.0, &self.start(&programs.family))?;
         if returns.dot(&first.x) >= target {
             return Ok(first.x);
         }
@@ -508,7 +514,7 @@ impl<'a> Search<'a> {
     fn efficient_risk(&self, target: f64) -> Result<Array1<f64>> {
         let returns = &self.returns;
         let plain = self.programs(&self.sigma, returns)?;
-        let first = plain.at(0.0, &plain.family.start())?;
+        let first = plain.at(0.0, &self.start(&plain.family))?;
         let least = variance(&self.sigma, first.x.view()).max(0.0).sqrt();
         if least > target * (1.0 + TARGET) {
             return Err(Error::Infeasible {

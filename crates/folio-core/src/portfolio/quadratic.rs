@@ -126,11 +126,14 @@ impl<'a> Family<'a> {
         &self.fixed + &(&self.gain * lambda)
     }
 
-    /// The active set to start from: nothing binds but the equations.
-    pub(crate) fn start(&self) -> ActiveSet {
+    /// The active set to start from: of the constraints on the first `free` variables nothing binds but the equations, and
+    /// the others are at their lower bounds. What is bought and what is sold of one ticker cannot both be free: their
+    /// gradients are opposite.
+    pub(crate) fn start(&self, free: usize) -> ActiveSet {
         let hold = |row: &Row| if row.is_equation() { Held::Lower } else { Held::Inside };
+        let bound = |i: usize| if i < free { Held::Inside } else { Held::Lower };
         ActiveSet {
-            bounds: vec![Held::Inside; self.set.len()],
+            bounds: (0..self.set.len()).map(bound).collect(),
             rows: self.set.rows.iter().map(hold).collect(),
         }
     }
@@ -331,7 +334,7 @@ impl<'a> Family<'a> {
             }
             ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
         };
-        let mut active = self.start();
+        let mut active = self.start(n);
         let mut rows = vec![0.0; self.set.rows.len()];
         for (&row, multiplier) in equations.iter().zip(&multipliers) {
             rows[row] = multiplier * scale;

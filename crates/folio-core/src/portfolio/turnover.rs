@@ -102,11 +102,15 @@ impl Trades {
 
     /// H over the variables.
     pub(crate) fn hessian(&self, hessian: &Array2<f64>) -> Array2<f64> {
-        let (n, size) = (self.current.len(), self.pieces.len() + 1);
-        let rows: Vec<Vec<f64>> = (0..n).map(|i| self.spread(|j| hessian[[i, j]])).collect();
-        let columns: Vec<Vec<f64>> = (0..size).map(|j| self.spread(|i| rows[i][j])).collect();
-        // Symmetric but for rounding, of which the factorisations see one triangle only.
-        Array2::from_shape_fn((size, size), |(i, j)| columns[i.max(j)][i.min(j)])
+        let current = Array1::from(self.current.clone());
+        let carried = hessian.dot(&current);
+        let constant = current.dot(&carried);
+        let size = self.pieces.len() + 1;
+        Array2::from_shape_fn((size, size), |(i, j)| match (self.pieces.get(i), self.pieces.get(j)) {
+            (Some(a), Some(b)) => a.sign * b.sign * hessian[[a.ticker, b.ticker]],
+            (Some(piece), None) | (None, Some(piece)) => piece.sign * carried[piece.ticker],
+            (None, None) => constant,
+        })
     }
 
     /// The returns of days over the variables, a row for each day.

@@ -98,7 +98,7 @@ pub fn large_market(assets: usize, days: usize) -> PricePanel {
     PricePanel::new((0..assets).map(column).collect())
 }
 
-/// Each objective, the limits that make a problem larger, and each covariance with the cheapest objective.
+/// Each objective, a limit on the tracking error, and each covariance with the cheapest objective.
 pub fn every_request() -> Vec<(&'static str, Request)> {
     let objective = |(name, objective): &(&'static str, Objective)| {
         let constraints = match objective {
@@ -123,20 +123,21 @@ pub fn every_request() -> Vec<(&'static str, Request)> {
         "denoised",
         "gerber",
     ];
-    let limited = [
-        ("max_tracking_error", json!({ "max_tracking_error": 0.02 })),
-        ("max_gross", json!({ "max_gross": 1.5, "min_weight": -0.02, "max_weight": 0.1 })),
-    ];
-    let limited = limited.map(|(name, constraints)| {
-        let constraints = Constraints::from_json(&constraints).unwrap();
-        (name, Request { constraints, prior: Some(Prior::Historical), ..Request::default() })
-    });
+    let near = Constraints::from_json(&json!({ "max_tracking_error": 0.02 })).unwrap();
+    let near = Request { constraints: near, prior: Some(Prior::Historical), ..Request::default() };
     Objective::ALL
         .iter()
         .map(objective)
-        .chain(limited)
+        .chain([("max_tracking_error", near)])
         .chain(covariances.into_iter().map(covariance))
         .collect()
+}
+
+/// A limit on leverage, which doubles the number of variables.
+pub fn leveraged() -> Request {
+    let limits = json!({ "max_gross": 1.5, "min_weight": -0.02, "max_weight": 0.1 });
+    let constraints = Constraints::from_json(&limits).unwrap();
+    Request { constraints, prior: Some(Prior::Historical), ..Request::default() }
 }
 
 /// A file of `golden/portfolio/`.

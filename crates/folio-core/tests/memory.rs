@@ -13,7 +13,7 @@ use folio_core::portfolio::request::{Request, efficient_frontier, optimize_portf
 use folio_core::task::Cancel;
 use ndarray::{Array1, Array2};
 use peak_alloc::PeakAlloc;
-use portfolio_support::{every_request, large_market};
+use portfolio_support::{every_request, large_market, leveraged};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -42,7 +42,7 @@ fn no_portfolio_takes_more_than_was_estimated() {
                 short.push(format!("{name} of {assets} assets"));
             }
         };
-        for (name, request) in every_request() {
+        for (name, request) in every_request().into_iter().chain([("max_gross", leveraged())]) {
             compare(name, &|returns| {
                 optimize_portfolio(&request, returns, &Cancel::default()).unwrap();
             });

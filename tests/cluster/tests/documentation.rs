@@ -4,14 +4,6 @@
 use cluster_tests::Database;
 use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 
-/// The statements of the demo that make its table of sectors and market values.
-fn instruments() -> String {
-    let load = std::fs::read_to_string(project().join("demo/load.sql")).expect("demo/load.sql");
-    let (_, after) = load.split_once("CREATE TABLE instrument").expect("the table");
-    let (table, _) = after.split_once("ANALYZE").expect("the end of the tables");
-    format!("CREATE TABLE instrument{table}")
-}
-
 #[test]
 fn every_block_of_sql_in_the_documentation_runs() {
     let database = Database::demo();
@@ -22,7 +14,6 @@ fn every_block_of_sql_in_the_documentation_runs() {
             "CREATE TABLE eod AS SELECT ticker AS symbol, ts AS day, close AS adjusted_close FROM prices",
         )
         .expect("CREATE TABLE");
-    session.batch_execute(&instruments()).expect("CREATE TABLE instrument");
     let mut count = 0;
     for path in ["README.md", "docs/forecasting.md", "docs/portfolio.md", "docs/charts.md"] {
         for block in sql_blocks(path).into_iter().filter(|block| !is_of_the_desk(block)) {

@@ -505,7 +505,9 @@ proptest! {
         if turnover < 1.0 {
             constraints["current_weights"] = json!({ "AAPL": 0.1, "XOM": 0.5, "PG": 0.4 });
             constraints["max_turnover"] = json!(2.0 * turnover);
-            constraints["transaction_cost"] = json!(cost);
+            if request.objective.constraint_keys().contains(&"transaction_cost") {
+                constraints["transaction_cost"] = json!(cost);
+            }
         }
         if let Some(target) = request.constraints.target_volatility {
             constraints["target_volatility"] = json!(target);

@@ -119,6 +119,7 @@ SELECT * FROM error_of($$SELECT * FROM efficient_frontier(points => 1)$$);
 SELECT * FROM error_of($$SELECT * FROM portfolio_performance('{"NONE": 1}')$$);
 SELECT * FROM error_of($$SELECT * FROM covariance_matrix(covariance => 'exp_cov(0)')$$);
 SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(objective => 'hrp', constraints => '{"max_turnover": 0.1}')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(objective => 'min_volatility', constraints => '{"current_weights": {}, "transaction_cost": 0.01}')$$);
 
 -- A time at the end of what the server can hold is not wrapped into another.
 CREATE TABLE late AS

@@ -75,7 +75,10 @@ const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "g
 const LIMITS: [&str; 4] = ["current_weights", "max_turnover", "max_gross", "max_assets"];
 
 /// What the mean-variance objectives look at beside those.
-const TRADES: [&str; 4] = ["l2_penalty", "transaction_cost", "max_tracking_error", "benchmark"];
+const MEAN_VARIANCE: [&str; 3] = ["l2_penalty", "max_tracking_error", "benchmark"];
+
+/// What those of them that look at returns take off them.
+const COST: &str = "transaction_cost";
 
 impl Objective {
     /// Every objective with its name in SQL.
@@ -119,12 +122,16 @@ impl Objective {
             MinCdar, MinCvar, MinVolatility, Nco, RiskParity,
         };
         match self {
-            MaxSharpe | MinVolatility => [&BOUNDS[..], &LIMITS, &TRADES].concat(),
-            MaxQuadraticUtility => [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral"]].concat(),
+            MinVolatility => [&BOUNDS[..], &LIMITS, &MEAN_VARIANCE].concat(),
+            MaxSharpe => [&BOUNDS[..], &LIMITS, &MEAN_VARIANCE, &[COST]].concat(),
+            MaxQuadraticUtility => [&BOUNDS[..], &LIMITS, &MEAN_VARIANCE, &[COST, "market_neutral"]].concat(),
             EfficientRisk => {
-                [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral", "target_volatility"]].concat()
+                [&BOUNDS[..], &LIMITS, &MEAN_VARIANCE, &[COST, "market_neutral", "target_volatility"]]
+                    .concat()
             }
-            EfficientReturn => [&BOUNDS[..], &LIMITS, &TRADES, &["market_neutral", "target_return"]].concat(),
+            EfficientReturn => {
+                [&BOUNDS[..], &LIMITS, &MEAN_VARIANCE, &[COST, "market_neutral", "target_return"]].concat()
+            }
             RiskParity => vec!["groups", "risk_budgets"],
             Herc | Nco => vec!["groups", "linkage", "distance", "clusters"],
             Hrp => vec!["groups", "linkage", "distance", "leaf_order"],

@@ -38,7 +38,7 @@ h1 { margin: 8px 0 0; font-size: 26px } h2 { margin: 0 0 8px; font-size: 18px } 
 figure, section { margin: 0 0 16px; background: var(--surface); border: 1px solid var(--line); border-radius: 8px; overflow: hidden }
 section { padding: 16px } svg { display: block; margin: 0 auto }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
-th, td { padding: 4px 8px; text-align: right; border-top: 1px solid var(--line) }
+th, td { padding: 4px 8px; text-align: right; border-top: 1px solid var(--line) } td { white-space: nowrap }
 th { color: var(--muted); font-weight: normal; border: 0 } th:first-child, td:first-child { padding-left: 0; text-align: left }
 .wide { display: none }
 @media (min-width: 760px) { .wide { display: block } .narrow { display: none } }

@@ -23,7 +23,7 @@ const MAX_SHARE_ABOVE_UNDER_LOAD: f64 = 0.05;
 /// The slowest session's time relative to the mean.
 const MAX_UNFAIRNESS: f64 = 1.3;
 
-/// What many sessions do in a second, relative to one alone: 0.97 to 1.01 over minutes (`make soak` asks for 0.95). Over the
+/// What many sessions do in a second, relative to one alone: 1.01 to 1.05 over minutes (`make soak` asks for 0.95). Over the
 /// seconds that this test takes, the speed of a shared machine's cores alone differs by 5 %.
 const MIN_THROUGHPUT: f64 = 0.85;
 

@@ -9,7 +9,7 @@ use folio_core::portfolio::covariance::{Covariance, CovarianceMethod, repair};
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{
-    Allocation, Request, RiskFreeRate, black_litterman, optimize_portfolio,
+    Allocation, Request, RiskFreeRate, black_litterman, efficient_frontier, optimize_portfolio,
 };
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
@@ -477,6 +477,19 @@ fn any_groups() -> impl Strategy<Value = (Value, Value)> {
         let high = if a == b { high.max(low) } else { high };
         (json!({ format!("sector:{}", names[a]): low }), json!({ format!("sector:{}", names[b]): high }))
     })
+}
+
+#[test]
+fn a_frontier_with_costs_starts_at_the_least_volatility() {
+    let frontier = |constraints: Value| {
+        let constraints = Constraints::from_json(&constraints).unwrap();
+        let request = Request { constraints, ..request(json!([])) };
+        efficient_frontier(&request, &returns(), 5, &Cancel::default()).unwrap()
+    };
+    let dear = frontier(json!({ "current_weights": { "AAPL": 1 }, "transaction_cost": 0.01 }));
+    let free = frontier(json!({}));
+    assert_eq!(dear[0].weights, free[0].weights);
+    assert!(dear.iter().skip(1).zip(free.iter().skip(1)).any(|(dear, free)| dear.weights != free.weights));
 }
 
 proptest! {

@@ -312,6 +312,13 @@ impl Constraints {
         }
     }
 
+    /// The same without the cost of trades, for an objective that looks at no return.
+    pub(crate) fn without_transaction_cost(&self) -> Constraints {
+        let mut rest = Constraints { transaction_cost: None, ..self.clone() };
+        rest.given.remove("transaction_cost");
+        rest
+    }
+
     /// The set of weights that keep to the constraints.
     ///
     /// # Errors

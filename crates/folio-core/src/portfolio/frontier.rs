@@ -52,7 +52,8 @@ pub fn efficient_frontier(
             expected: "none: a heuristic's portfolios are no frontier".to_owned(),
         });
     }
-    let first = optimize::optimize(market, Objective::MinVolatility, constraints, cancel)?;
+    let free = constraints.without_transaction_cost();
+    let first = optimize::optimize(market, Objective::MinVolatility, &free, cancel)?;
     let largest = optimize::largest_return(market, constraints, cancel)?;
     let least = market.returns.dot(&first);
     let mut frontier = vec![describe(market, first)];

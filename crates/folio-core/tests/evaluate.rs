@@ -3,14 +3,13 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use common::pool::Threads;
-use common::{column, log_prices, normal};
+use common::{column, normal, prices_of, real, request};
 use folio_core::Error;
 use folio_core::forecast::{
-    ENSEMBLE, Evaluated, Evaluation, FitWindow, Horizon, Level, ModelSet, Record, Request, Schedule, Scored,
-    Scores, Summary, evaluate, forecast,
+    ENSEMBLE, Evaluated, Evaluation, FitWindow, Level, Record, Request, Schedule, Scored, Scores, Summary,
+    evaluate, forecast,
 };
 use folio_core::panel::PricePanel;
 use folio_core::task::{Cancel, Executor, Inline, Seed};
@@ -18,16 +17,6 @@ use folio_core::task::{Cancel, Executor, Inline, Seed};
 /// A schedule of the last `origins` months.
 fn months(origins: i64, history: usize) -> Schedule {
     Schedule { origins, stride: None, gap: 0, refit_every: 1, window: FitWindow::Rolling, history }
-}
-
-fn request(models: &[&str], horizon: i64) -> Request {
-    Request {
-        horizon: Horizon::new(horizon).unwrap(),
-        level: Level::new(0.8).unwrap(),
-        models: if models.is_empty() { ModelSet::all() } else { ModelSet::new(models).unwrap() },
-        seed: Seed(42),
-        clock: || Duration::ZERO,
-    }
 }
 
 fn run_on(
@@ -46,19 +35,6 @@ fn one(prices: &[f64], request: &Request, schedule: &Schedule) -> Record {
     all.remove(0).outcome.unwrap()
 }
 
-/// The real prices of the first tickers, their last `days`.
-fn real(tickers: usize, days: usize) -> Vec<(String, Vec<f64>)> {
-    let last_days = |(ticker, y): (String, Vec<f64>)| {
-        (ticker, y[y.len() - days..].iter().map(|value| value.exp()).collect())
-    };
-    log_prices().into_iter().take(tickers).map(last_days).collect()
-}
-
-fn prices_of(y: &[f64]) -> Vec<f64> {
-    y.iter().map(|value| value.exp()).collect()
-}
-
-/// A random walk of log prices, 2 % a day.
 fn walk(seed: u64, days: usize) -> Vec<f64> {
     let mut normal = normal(Seed(seed));
     let mut price = 4.0;

@@ -3,14 +3,12 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use common::pool::Threads;
-use common::{column, log_prices, normal};
+use common::{QUICK, column, normal, real, request};
 use folio_core::Error;
 use folio_core::forecast::{
-    Ensemble, Evaluation, FitWindow, Horizon, Level, ModelSet, Report, Request, Schedule, Scores, Status,
-    evaluate, forecast,
+    Ensemble, Evaluation, FitWindow, Level, Report, Request, Schedule, Scores, Status, evaluate, forecast,
 };
 use folio_core::model::Failure;
 use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
@@ -19,27 +17,6 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 const DAY: i64 = 86_400_000_000;
-
-/// Every model that takes less than a few milliseconds: enough to see what the combination does.
-const QUICK: [&str; 4] = ["naive", "drift", "theta", "ridge"];
-
-fn request(models: &[&str], horizon: i64) -> Request {
-    Request {
-        horizon: Horizon::new(horizon).unwrap(),
-        level: Level::new(0.8).unwrap(),
-        models: if models.is_empty() { ModelSet::all() } else { ModelSet::new(models).unwrap() },
-        seed: Seed(42),
-        clock: || Duration::ZERO,
-    }
-}
-
-/// The real prices of the first tickers, their last `days`.
-fn real(tickers: usize, days: usize) -> Vec<(String, Vec<f64>)> {
-    let last_days = |(ticker, y): (String, Vec<f64>)| {
-        (ticker, y[y.len() - days..].iter().map(|value| value.exp()).collect())
-    };
-    log_prices().into_iter().take(tickers).map(last_days).collect()
-}
 
 fn run_on(columns: &[(String, Vec<f64>)], request: &Request, executor: &dyn Executor) -> Vec<Report> {
     let columns = columns.iter().map(|(ticker, prices)| column(ticker, prices)).collect();

@@ -3,13 +3,30 @@
 
 pub mod pool;
 
+use std::time::Duration;
+
+use folio_core::forecast::{Horizon, Level, ModelSet, Request};
 use folio_core::panel::{PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Seed, Task};
 use rand_core::Rng;
 
+/// Every model that takes less than a few milliseconds: enough to see what the combination does.
+pub const QUICK: [&str; 4] = ["naive", "drift", "theta", "ridge"];
+
 /// A task that nobody cancels.
 pub fn task() -> Task {
     Task { cancel: Cancel::default(), seed: Seed(42) }
+}
+
+/// What a forecast is asked, by these models or by all.
+pub fn request(models: &[&str], horizon: i64) -> Request {
+    Request {
+        horizon: Horizon::new(horizon).unwrap(),
+        level: Level::new(0.8).unwrap(),
+        models: if models.is_empty() { ModelSet::all() } else { ModelSet::new(models).unwrap() },
+        seed: Seed(42),
+        clock: || Duration::ZERO,
+    }
 }
 
 /// A file of `tests/golden`, parsed.
@@ -31,6 +48,17 @@ pub fn log_prices() -> Vec<(String, Vec<f64>)> {
     series
 }
 
+/// The real prices of the first tickers, their last `days`.
+pub fn real(tickers: usize, days: usize) -> Vec<(String, Vec<f64>)> {
+    let last_days = |(ticker, y): (String, Vec<f64>)| (ticker, prices_of(&y[y.len() - days..]));
+    log_prices().into_iter().take(tickers).map(last_days).collect()
+}
+
+/// The prices of these log prices.
+pub fn prices_of(y: &[f64]) -> Vec<f64> {
+    y.iter().map(|value| value.exp()).collect()
+}
+
 /// A column of a panel with these prices on successive days.
 pub fn column(ticker: &str, prices: &[f64]) -> (String, folio_core::Result<Series>) {
     let day = |(day, &close): (i64, &f64)| PriceRow { ts: Timestamp(day * 86_400_000_000), close };
@@ -42,7 +70,7 @@ pub fn column(ticker: &str, prices: &[f64]) -> (String, folio_core::Result<Serie
 pub fn series(ticker: &str) -> (String, folio_core::Result<Series>) {
     let found = log_prices().into_iter().find(|(other, _)| other == ticker);
     let (_, y) = found.unwrap_or_else(|| panic!("no prices of {ticker}"));
-    column(ticker, &y.iter().map(|value| value.exp()).collect::<Vec<_>>())
+    column(ticker, &prices_of(&y))
 }
 
 /// Draws from a nearly normal distribution of unit variance (the sum of twelve uniform numbers), always the same.

@@ -52,11 +52,11 @@ MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
 
-EVERY ?= 1
-evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, at every EVERY-th month (1); 15 minutes of CPU time
-	@scripts/evaluate.sh $(EVERY)
+STRIDE ?= 7
+evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, every STRIDE days (7); 45 minutes of CPU time
+	@scripts/evaluate.sh $(STRIDE)
 
-peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 24th month
+peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 6th of its origins
 	@scripts/evaluate.sh peers
 
 bench: setup ## the engine's benchmarks

@@ -1,11 +1,11 @@
 """The ensemble beside the best-known Python packages: same prices, same origins, one run.
 
-    python bench/peers.py sp500_dataset.csv forecasts.csv 24
-    python bench/peers.py sp500_dataset.csv forecasts.csv 2 Theta
+    python bench/peers.py sp500_dataset.csv forecasts.csv 6
+    python bench/peers.py sp500_dataset.csv forecasts.csv 3 Theta
 
 Needs statsforecast 2.1.1, mlforecast 1.1.0, xgboost, pandas and numpy. forecasts.csv is what the evaluation wrote
-(`make evaluate`); every 24th of its origins is taken, so that the packages end in minutes. Names after that number choose
-among AutoARIMA, AutoETS, Theta and XGBoost. Each forecast is made of the log prices of the 1,000 days before it.
+(`make evaluate`); every 6th of its origins is taken, so that the packages end in half an hour. Names after that number
+choose among AutoARIMA, AutoETS, Theta and XGBoost. Each forecast is made of the log prices of the 1,000 days before it.
 
 statsforecast's AutoARIMA, AutoETS and Theta have their own intervals. XGBoost by mlforecast learns from the daily returns
 of all stocks at once (lags 1 to 5, 10 and 21, means and deviations of 5 and 21 days), forecasts step by step, and has

@@ -1,6 +1,6 @@
 """Other weights for the ensemble's members, on the forecasts that the evaluation wrote.
 
-    cargo run --release -p folio-core --example evaluate -- sp500_dataset.csv 3 forecasts.csv
+    cargo run --release -p folio-core --example evaluate -- sp500_dataset.csv 7 forecasts.csv
     python bench/weights.py forecasts.csv
 
 Needs numpy. Prints the mean absolute and the root mean squared error of the log price relative to the last price, at 1, 5

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What the forecasts are worth, on 20 US stocks from 1990 to 2022: the tables of docs/evaluation.md.
-#   scripts/evaluate.sh [EVERY]     the ensemble and its members at every EVERY-th origin (1: all)
-#   scripts/evaluate.sh peers       the ensemble beside Python packages, at every 24th origin; needs the first one run
+#   scripts/evaluate.sh [STRIDE]     the ensemble and its members, at origins STRIDE days apart (7)
+#   scripts/evaluate.sh peers        the ensemble beside Python packages, at every 6th of those origins
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -39,7 +39,7 @@ PYTHON
 # The dev profile optimises; with it every dependency is compiled once for this and for the tests.
 ensemble() {
   prices
-  say "Evaluating (all origins take a quarter of an hour of CPU time)"
+  say "Evaluating (origins 7 days apart take 45 minutes of CPU time)"
   cargo run --quiet -p folio-core --example evaluate -- "$PRICES" "$1" "$FORECASTS"
 }
 
@@ -48,12 +48,12 @@ peers() {
   [ -f "$FORECASTS" ] || die "the ensemble's forecasts are missing" "run 'make evaluate' first"
   say "Installing the packages to compare with"
   pip_of_its_own install "${PEERS[@]}"
-  say "Forecasting with them (3 minutes of CPU time)"
-  "$FOLDER/python/bin/python" bench/peers.py "$PRICES" "$FORECASTS" 24
+  say "Forecasting with them (half an hour of CPU time)"
+  "$FOLDER/python/bin/python" bench/peers.py "$PRICES" "$FORECASTS" 6
 }
 
-case ${1:-1} in
+case ${1:-7} in
 peers) peers ;;
-*[!0-9]* | 0) die "'$1' is no number of origins to go on by" "write: make evaluate EVERY=3" ;;
-*) ensemble "${1:-1}" ;;
+*[!0-9]* | 0) die "'$1' is no number of days between origins" "write: make evaluate STRIDE=21" ;;
+*) ensemble "${1:-7}" ;;
 esac

@@ -1,13 +1,14 @@
-//! Rolling evaluation of the whole ensemble, as a user gets it: forecasts that do not overlap, each from the 1,000 days
-//! before it, with the default settings. It is what `folio.forecast_evaluate` computes, in slices of years.
+//! Rolling evaluation of the whole ensemble, as a user gets it: each forecast is made of the 1,000 days before it, with the
+//! default settings. It is what `folio.forecast_evaluate` computes, in slices.
 //!
 //! ```text
-//! cargo run --release -p folio-core --example evaluate -- FILE [EVERY [FORECASTS.csv]]
+//! cargo run --release -p folio-core --example evaluate -- FILE [STRIDE [FORECASTS.csv]]
 //! ```
 //!
-//! FILE is CSV: a header of tickers after `Date`, a row of prices a day. With EVERY = 3 only every third origin is
-//! evaluated. FORECASTS.csv gets every forecast of every model at the steps of the table. The errors are those of the
-//! log price. `make evaluate` runs it on the prices of `docs/evaluation.md`.
+//! FILE is CSV: a header of tickers after `Date`, a row of prices a day. Origins lie STRIDE days apart, 21 if it is not
+//! given; where that is less than the horizon, the sets of origins whose forecasts do not overlap are slices of their own.
+//! FORECASTS.csv gets every forecast of every model at the steps of the table. The errors are those of the log price.
+//! `make evaluate` runs it on the prices of `docs/evaluation.md`.
 
 #[path = "../tests/common/pool.rs"]
 mod pool;
@@ -34,11 +35,11 @@ const DAY: i64 = 86_400_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (file, every, output) = match arguments.as_slice() {
-        [file] => (file, 1, None),
-        [file, every] => (file, every.parse()?, None),
-        [file, every, output] => (file, every.parse()?, Some(output)),
-        _ => return Err("usage: evaluate FILE [EVERY [FORECASTS.csv]]".into()),
+    let (file, stride, output) = match arguments.as_slice() {
+        [file] => (file, DEFAULT_HORIZON, None),
+        [file, stride] => (file, stride.parse()?, None),
+        [file, stride, output] => (file, stride.parse()?, Some(output)),
+        _ => return Err("usage: evaluate FILE [STRIDE [FORECASTS.csv]]".into()),
     };
     let prices = Prices::parse(&std::fs::read_to_string(file)?)?;
     let mut log = output.map(std::fs::File::create).transpose()?.map(std::io::BufWriter::new);
@@ -48,10 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "date,ticker,model,step,weight,relative_mae,last,forecast,half_width_80,half_width_95,actual"
         )?;
     }
-    let evaluation = evaluation(prices.dates.len(), every)?;
+    let evaluation = evaluation(prices.dates.len(), stride)?;
     let threads = std::thread::available_parallelism()?.get();
     let executor = pool::Threads::start(threads);
-    let mut table = Table { stride: evaluation.stride(), slices: BTreeMap::new() };
+    let mut table = Table { stride, days: prices.dates.len(), slices: BTreeMap::new() };
     let panel = prices.panel();
     let batches = Batches::of_evaluation(&panel, prices.tickers.len(), &evaluation, threads, MEMORY)?;
     for batch in panel.into_batches(batches.tickers) {
@@ -69,9 +70,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every origin of `days` prices with a full history before it, `every` months apart, counted back from
-/// the last day that has an outcome for every step, as `folio.forecast_evaluate` does.
-fn evaluation(days: usize, every: usize) -> Result<Evaluation, Box<dyn Error>> {
+/// Every origin of `days` prices with a full history before it, `stride` days apart, counted back from the last day that
+/// has an outcome for every step, as `folio.forecast_evaluate` does.
+fn evaluation(days: usize, stride: usize) -> Result<Evaluation, Box<dyn Error>> {
     let request = Request {
         horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
         level: Level::new(DEFAULT_LEVEL)?,
@@ -79,8 +80,7 @@ fn evaluation(days: usize, every: usize) -> Result<Evaluation, Box<dyn Error>> {
         seed: Seed(1),
         clock: || Duration::ZERO,
     };
-    let stride = DEFAULT_HORIZON * every;
-    let origins = days.saturating_sub(HISTORY + DEFAULT_HORIZON) / stride + 1;
+    let origins = days.saturating_sub(HISTORY + DEFAULT_HORIZON) / stride.max(1) + 1;
     let schedule = Schedule {
         origins: origins as i64,
         stride: Some(stride as i64),
@@ -137,17 +137,48 @@ impl std::fmt::Display for Line<'_> {
     }
 }
 
-/// The scores of each slice of years, by its first one; the slice None holds all.
+/// A part of the forecasts that has a line of its own in the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Slice {
+    All,
+    /// Those whose outcomes do not overlap, by the days that lie between the last of them and the end of the prices.
+    Apart(usize),
+    /// Those of [`SLICE`] years from this one on.
+    Years(i32),
+}
+
+impl std::fmt::Display for Slice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Slice::All => f.write_str("all"),
+            Slice::Apart(0) => f.write_str("all, months that end with the prices"),
+            Slice::Apart(days) => write!(f, "all, months that end {days} days earlier"),
+            Slice::Years(first) => write!(f, "{first} to {}", first + SLICE - 1),
+        }
+    }
+}
+
+/// The scores of each slice.
 struct Table {
     stride: usize,
-    slices: BTreeMap<Option<i32>, Scores>,
+    days: usize,
+    slices: BTreeMap<Slice, Scores>,
 }
 
 impl Table {
     fn add(&mut self, year: i32, scored: &Scored) {
-        for slice in [None, Some(year.div_euclid(SLICE) * SLICE)] {
+        let left = self.days - 1 - DEFAULT_HORIZON - scored.origin.day() as usize;
+        let overlap = self.stride < DEFAULT_HORIZON && DEFAULT_HORIZON.is_multiple_of(self.stride);
+        let apart = overlap.then_some(Slice::Apart(left % DEFAULT_HORIZON));
+        let years = Slice::Years(year.div_euclid(SLICE) * SLICE);
+        for slice in [Some(Slice::All), apart, Some(years)].into_iter().flatten() {
             self.slices.entry(slice).or_default().add(scored);
         }
+    }
+
+    /// The days between the origins of a slice.
+    fn stride(&self, slice: Slice) -> usize {
+        if matches!(slice, Slice::Apart(_)) { DEFAULT_HORIZON } else { self.stride }
     }
 }
 
@@ -156,25 +187,25 @@ impl std::fmt::Display for Table {
         writeln!(f, "At 1, 5 and 21 days:\n")?;
         writeln!(
             f,
-            "| years | model | n | MAE relative to naive | t | 80 % holds | 95 % holds | interval score |"
+            "| forecasts | model | n | MAE relative to naive | t | 80 % holds | 95 % holds | interval score |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for (slice, scores) in &self.slices {
-            let years = slice.map_or("all".to_owned(), |first| format!("{first} to {}", first + SLICE - 1));
             let all: Vec<Score<'_>> = scores.iter().collect();
-            // Of a slice the ensemble alone: its members' numbers are noise there.
+            // Of a part the ensemble alone: its members' numbers are noise there.
             for steps in all.chunk_by(|a, b| a.model == b.model) {
-                if slice.is_some() && steps[0].model != ENSEMBLE {
+                if *slice != Slice::All && steps[0].model != ENSEMBLE {
                     continue;
                 }
                 let cells = |value: &dyn Fn(&Score<'_>) -> String| {
                     steps.iter().map(value).collect::<Vec<_>>().join(" ")
                 };
-                let statistic =
-                    |score: &Score<'_>| score.differences.diebold_mariano(overlap(score.step, self.stride));
+                let statistic = |score: &Score<'_>| {
+                    score.differences.diebold_mariano(overlap(score.step, self.stride(*slice)))
+                };
                 writeln!(
                     f,
-                    "| {years} | {} | {} | {} | {} | {} | {} | {} |",
+                    "| {slice} | {} | {} | {} | {} | {} | {} | {} |",
                     steps[0].model,
                     steps[0].metrics.count(),
                     cells(&|score| format!("{:.4}", score.metrics.relative_mae().unwrap_or(f64::NAN))),

@@ -8,3 +8,4 @@ pub mod report;
 pub mod run_lock;
 pub mod settings;
 pub mod subtransaction;
+pub mod timestamp;

@@ -4,19 +4,17 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 
 use folio_core::Error;
-use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
+use folio_core::panel::{PricePanel, PriceRow, Series};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{PgRelation, PgTryBuilder, check_for_interrupts, pg_sys, spi};
 
 use super::report::{Report, Result, SqlState};
+use super::timestamp::from_postgres;
 
 /// Rows fetched from the cursor at a time: enough to make the calls' cost small, few enough to keep memory flat.
 const FETCH_ROWS: i64 = 10_000;
-
-/// Microseconds from 1970-01-01, the engine's origin, to 2000-01-01, Postgres'.
-const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// Which prices to read.
 #[derive(Debug, Clone)]
@@ -110,11 +108,6 @@ fn trim(rows: &mut Vec<PriceRow>, history: usize) -> usize {
 
 fn too_much_memory(need_bytes: usize, limit_bytes: usize) -> Report {
     Error::MemoryLimit { need_bytes, limit_bytes }.into()
-}
-
-/// The engine's time as Postgres' timestamp.
-pub fn to_postgres(ts: Timestamp) -> pgrx::datum::Timestamp {
-    pgrx::datum::Timestamp::saturating_from_raw(ts.0.saturating_sub(POSTGRES_EPOCH))
 }
 
 /// A relation whose columns were checked.
@@ -318,21 +311,6 @@ fn for_each_row(
         let hint = "Please report it with this text.";
         Report::new(SqlState::INTERNAL_ERROR, "cannot read prices", error.to_string(), hint).raise()
     });
-}
-
-/// Postgres' timestamp as the engine's time; NULL and minus infinity are the one that no price may have.
-pub fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
-    from_micros(ts.map(pgrx::datum::Timestamp::into_inner))
-}
-
-/// The engine's time of Postgres' microseconds, of which the ends of the range stand for no finite time.
-pub fn from_micros(micros: Option<i64>) -> Timestamp {
-    match micros {
-        None | Some(i64::MIN) => Timestamp::MIN,
-        Some(i64::MAX) => Timestamp::MAX,
-        // Beyond the engine's range it saturates to the time that no price may have.
-        Some(micros) => Timestamp(micros.saturating_add(POSTGRES_EPOCH)),
-    }
 }
 
 fn is_text_like(type_oid: pg_sys::Oid) -> bool {

@@ -9,7 +9,7 @@ use folio_core::panel::{BadPrice, BadPriceReason, Timestamp};
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
-use super::prices::to_postgres;
+use super::timestamp::to_postgres;
 
 /// A five-character SQLSTATE. pgrx' own list knows Postgres' codes only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,12 +10,12 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgRelation};
 
 use super::arguments::{self, Names};
-use super::forecast::with_time_zone;
 use super::portfolio::{Inputs, MIN_RETURNS};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Result, or_raise};
 use crate::backend::settings::Settings;
+use crate::backend::timestamp::with_time_zone;
 
 /// What an objective would have earned: a row per trading day from the first rebalance on.
 #[pg_extern(stable, parallel_safe, cost = 10000000)]

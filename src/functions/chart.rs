@@ -16,8 +16,8 @@ use pgrx::{JsonB, PgRelation, spi};
 use super::arguments::{Names, required};
 use super::forecast::{Arguments, status};
 use super::portfolio::{Inputs, Source};
-use crate::backend::prices;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
+use crate::backend::timestamp::from_postgres;
 
 /// The default width in pixels: a column of text on a desktop.
 const DEFAULT_WIDTH: i32 = 800;
@@ -251,7 +251,7 @@ fn select<Row>(
 
 /// A time of the session's zone.
 fn time_at(tuple: &spi::SpiHeapTupleData<'_>, column: usize) -> spi::Result<Time> {
-    Ok(time(prices::from_postgres(tuple.get::<pgrx::datum::Timestamp>(column)?)))
+    Ok(time(from_postgres(tuple.get::<pgrx::datum::Timestamp>(column)?)))
 }
 
 /// A number; NULL is not a number, which no chart draws.

@@ -9,12 +9,13 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgMemoryContexts, PgRelation, spi};
 
 use super::arguments::Names;
-use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row, with_time_zone};
+use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row};
 use crate::backend::prices::Snapshot;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
 use crate::backend::settings::Settings;
 use crate::backend::subtransaction::{self, Failure};
+use crate::backend::timestamp::with_time_zone;
 
 /// A hash of the prices that a forecast reads and of all else that it depends on.
 #[pg_extern(stable, parallel_safe, cost = 10000)]

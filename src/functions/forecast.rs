@@ -4,7 +4,7 @@ use folio_core::forecast::{
     self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request,
     Status,
 };
-use folio_core::panel::{PricePanel, Timestamp};
+use folio_core::panel::PricePanel;
 use folio_core::task::Seed;
 use pgrx::prelude::*;
 use pgrx::{Array, JsonB, PgRelation};
@@ -15,6 +15,7 @@ use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
+use crate::backend::timestamp::with_time_zone;
 
 /// A row of forecast_ensemble.
 pub(super) type ForecastRow =
@@ -336,11 +337,6 @@ fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) 
         .flat_map(|index| by_level.iter().map(move |(level, steps)| (index, *level, &steps[index])))
         .map(|(index, level, step)| row(index, level, step))
         .collect()
-}
-
-/// The time in the session's time zone, in which the prices' own times were read.
-pub(super) fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
-    prices::to_postgres(ts).into()
 }
 
 pub(super) fn status(status: &Status) -> String {

@@ -19,9 +19,9 @@ use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
 use crate::backend::pool::{self, Pool};
-use crate::backend::prices::from_micros;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
+use crate::backend::timestamp::from_micros;
 
 extension_sql!(
     r"

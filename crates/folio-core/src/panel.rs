@@ -67,6 +67,11 @@ pub struct PriceRow {
     pub close: f64,
 }
 
+/// The price of this logarithm; one beyond the largest double, which only a bound can be, is said to be that double.
+pub(crate) fn price_of_log(log: f64) -> f64 {
+    log.exp().min(f64::MAX)
+}
+
 /// What is wrong with a price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadPriceReason {

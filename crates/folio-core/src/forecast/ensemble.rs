@@ -6,7 +6,7 @@ use super::interval;
 use super::member::Member;
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
-use crate::panel::{PricePanel, Series, Timestamp};
+use crate::panel::{PricePanel, Series, Timestamp, price_of_log};
 use crate::task::{Cancel, Executor};
 use crate::{Error, Result};
 
@@ -165,17 +165,12 @@ impl Basis {
         let last = self.serving.series.ts().last().copied().unwrap_or(Timestamp(0));
         let step = |((ts, mean), width): ((Timestamp, &f64), f64)| Step {
             ts,
-            forecast: price(*mean),
-            lower: price(mean - width),
-            upper: price(mean + width),
+            forecast: price_of_log(*mean),
+            lower: price_of_log(mean - width),
+            upper: price_of_log(mean + width),
         };
         last.next_weekdays(horizon).into_iter().zip(&self.path).zip(widths).map(step).collect()
     }
-}
-
-/// The price of this logarithm; one beyond the largest double, which only a bound can be, is said to be that double.
-pub(super) fn price(log: f64) -> f64 {
-    log.exp().min(f64::MAX)
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::ensemble;
 use super::request::Request;
 use crate::model::{Failure, Model, Path};
+use crate::panel::price_of_log;
 use crate::task::{Cancel, Outcome, Seed, Task};
 
 /// The share of the history that validates.
@@ -111,7 +111,7 @@ impl MemberFit {
 
     /// The forecast price at each step.
     pub fn prices(&self) -> Vec<f64> {
-        self.path().mean.iter().map(|&log| ensemble::price(log)).collect()
+        self.path().mean.iter().map(|&log| price_of_log(log)).collect()
     }
 }
 

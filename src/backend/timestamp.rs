@@ -1,0 +1,32 @@
+//! Times of the engine, microseconds from 1970-01-01, and those of Postgres, from 2000-01-01.
+
+use folio_core::panel::Timestamp;
+use pgrx::prelude::*;
+
+/// Microseconds from 1970-01-01, the engine's origin, to 2000-01-01, Postgres'.
+const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+
+/// The engine's time as Postgres' timestamp.
+pub fn to_postgres(ts: Timestamp) -> pgrx::datum::Timestamp {
+    pgrx::datum::Timestamp::saturating_from_raw(ts.0.saturating_sub(POSTGRES_EPOCH))
+}
+
+/// The time in the session's time zone, in which the prices' own times were read.
+pub fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
+    to_postgres(ts).into()
+}
+
+/// Postgres' timestamp as the engine's time; NULL and minus infinity are the one that no price may have.
+pub fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
+    from_micros(ts.map(pgrx::datum::Timestamp::into_inner))
+}
+
+/// The engine's time of Postgres' microseconds, of which the ends of the range stand for no finite time.
+pub fn from_micros(micros: Option<i64>) -> Timestamp {
+    match micros {
+        None | Some(i64::MIN) => Timestamp::MIN,
+        Some(i64::MAX) => Timestamp::MAX,
+        // Beyond the engine's range it saturates to the time that no price may have.
+        Some(micros) => Timestamp(micros.saturating_add(POSTGRES_EPOCH)),
+    }
+}

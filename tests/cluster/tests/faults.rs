@@ -389,7 +389,9 @@ fn parallel_query_computes_inline_and_alike() {
     let expected = checksum(&mut session);
     session
         .batch_execute(
-            "SET force_parallel_mode = on; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0",
+            "SELECT set_config(name, 'on', false) FROM pg_settings -- the second is its name up to version 15
+             WHERE name IN ('debug_parallel_query', 'force_parallel_mode');
+             SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0",
         )
         .expect("SET");
     let plan: Vec<String> = session

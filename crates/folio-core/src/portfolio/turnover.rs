@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2};
 
 use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::{Constraints, Polytope, Row};
+use super::feasibility;
 use super::quadratic;
 use super::universe::Universe;
 use crate::task::Cancel;
@@ -172,7 +173,7 @@ impl Trades {
                 "{} {limit} is too small for {what} that keep to the other constraints",
                 sum.name
             ),
-            feasible: format!("{} at least {least:.6}", sum.name),
+            feasible: format!("{} at least {:.6}", sum.name, feasibility::no_less(least)),
         };
         let turnover = self.turnover();
         if let Some(least) = turnover.least(&self.without_limits(set, within_gross), cancel)? {

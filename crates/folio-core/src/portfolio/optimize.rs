@@ -12,7 +12,7 @@ use super::constraint::{Constraints, PerTicker, Polytope};
 use super::covariance::Covariance;
 use super::market::{self, RiskAversion};
 use super::quadratic::{self, ActiveSet, Family, Point, variance};
-use super::tail_risk::{self, Tail};
+use super::tail_risk::{self, Tail, Within};
 use super::tracking::{Programs, Tracking};
 use super::turnover::Trades;
 use super::universe;
@@ -75,10 +75,11 @@ pub enum Objective {
 const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "group_max"];
 
 /// What the objectives over a polytope look at beside [`BOUNDS`].
-const LIMITS: [&str; 4] = ["current_weights", "max_turnover", "max_gross", "max_assets"];
+const LIMITS: [&str; 6] =
+    ["current_weights", "max_turnover", "max_gross", "max_assets", "max_tracking_error", "benchmark"];
 
 /// What the mean-variance objectives look at beside those.
-const MEAN_VARIANCE: [&str; 3] = ["l2_penalty", "max_tracking_error", "benchmark"];
+const MEAN_VARIANCE: [&str; 1] = ["l2_penalty"];
 
 /// What those of them that look at returns take off them.
 const COST: &str = "transaction_cost";
@@ -139,7 +140,7 @@ impl Objective {
             Herc | Nco => vec!["groups", "linkage", "distance", "clusters"],
             Hrp => vec!["groups", "linkage", "distance", "leaf_order"],
             MinCvar | MinCdar => [&BOUNDS[..], &LIMITS, &["confidence"]].concat(),
-            MaxDiversification => [&BOUNDS[..], &LIMITS, &["max_tracking_error", "benchmark"]].concat(),
+            MaxDiversification => [&BOUNDS[..], &LIMITS].concat(),
         }
     }
 }
@@ -420,11 +421,13 @@ impl<'a> Search<'a> {
             expected: "daily returns".to_owned(),
         })?;
         let (mapped, start) = match &self.trades {
-            Some(trades) => (Some(trades.history(history)), trades.start()),
+            Some(trades) => (Some(trades.forms(history)), trades.start()),
             None => (None, market::equal_weights(self.set.len())),
         };
         let history = mapped.as_ref().unwrap_or(history);
-        tail_risk::minimise(tail, history.view(), confidence, &start, &self.set, self.cancel)
+        let ball = |tracking: &Tracking| tracking.ball(self.trades.as_ref(), self.cancel);
+        let within = Within { set: &self.set, ball: self.tracking.as_ref().map(ball).transpose()? };
+        tail_risk::minimise(tail, history.view(), confidence, &start, &within, self.cancel)
     }
 
     /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.

@@ -114,10 +114,10 @@ impl Trades {
         })
     }
 
-    /// The returns of days over the variables, a row for each day.
-    pub(crate) fn history(&self, returns: &Array2<f64>) -> Array2<f64> {
-        let rows: Vec<Vec<f64>> = returns.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
-        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(day, j)| rows[day][j])
+    /// Forms over the weights, a row each, as forms over the variables.
+    pub(crate) fn forms(&self, forms: &Array2<f64>) -> Array2<f64> {
+        let rows: Vec<Vec<f64>> = forms.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
+        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(i, j)| rows[i][j])
     }
 
     /// The constraints over the variables.

@@ -12,9 +12,10 @@ use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
 use folio_core::portfolio::optimize::{Market, Objective, optimize};
 use folio_core::portfolio::request::{Request, efficient_frontier};
 use folio_core::portfolio::universe::Universe;
-use folio_core::task::Cancel;
+use folio_core::task::{Cancel, Seed};
 use ndarray::Array1;
 use portfolio_support::*;
+use rand_core::Rng;
 use serde_json::{Value, json};
 
 struct Case {
@@ -413,6 +414,57 @@ fn whole_shares_are_the_nearest_that_an_integer_solver_finds() {
     let none =
         discrete_allocation(&universe, &equal, &prices, 100.0, Method::Exact, &Cancel::default()).unwrap();
     assert!(none.shares.iter().all(|shares| *shares == 0) && none.leftover == 100.0);
+}
+
+/// The sum of |shares price - weight value|.
+fn deviation(shares: &[i64], prices: &[f64], weights: &[f64], value: f64) -> f64 {
+    let off =
+        |((shares, price), weight): ((&i64, &f64), &f64)| (*shares as f64 * price - weight * value).abs();
+    shares.iter().zip(prices).zip(weights).map(off).sum()
+}
+
+/// Shares of tickers with these prices and weights, by a method, and how they were found.
+fn bought(prices: &[f64], weights: &[f64], value: f64, method: Method) -> (Vec<i64>, &'static str) {
+    let names: Vec<String> = (0..prices.len()).map(|i| format!("T{i:02}")).collect();
+    let named = |values: &[f64]| names.iter().cloned().zip(values.iter().copied()).collect();
+    let universe = Universe::new(&names).unwrap();
+    let (weights, prices) = (named(weights), named(prices));
+    let found = discrete_allocation(&universe, &weights, &prices, value, method, &Cancel::default()).unwrap();
+    (found.shares, found.method)
+}
+
+#[test]
+fn an_exact_search_without_an_end_gives_the_greedy_shares_and_says_so() {
+    // 75 for each of 42 tickers at 100: any 31 shares are as near as any others, and half a share more always looks better.
+    let (prices, weights) = ([100.0; 42], [1.0 / 42.0; 42]);
+    let (shares, method) = bought(&prices, &weights, 3150.0, Method::Exact);
+    assert_eq!(method, "greedy: exact came to no end");
+    assert_eq!(shares, bought(&prices, &weights, 3150.0, Method::Greedy).0);
+    assert_eq!(shares.iter().sum::<i64>(), 31);
+}
+
+#[test]
+fn exact_shares_are_never_further_off_than_greedy_ones() {
+    let mut rng = Seed(5).rng();
+    let mut number = move || rng.next_u64() as f64 / u64::MAX as f64;
+    let mut nearer = 0;
+    for trial in 0..200 {
+        let count = 1 + trial % 12;
+        let prices: Vec<f64> = (0..count).map(|_| 1.0 + 200.0 * number()).collect();
+        let raw: Vec<f64> = (0..count).map(|_| 0.01 + number()).collect();
+        let weights: Vec<f64> = raw.iter().map(|weight| weight / raw.iter().sum::<f64>()).collect();
+        let value = 250.0 + 5_000.0 * number();
+        let off = |method: Method| {
+            let (shares, _) = bought(&prices, &weights, value, method);
+            let spent: f64 = shares.iter().zip(&prices).map(|(shares, price)| *shares as f64 * price).sum();
+            assert!(spent <= value * (1.0 + 1e-11));
+            deviation(&shares, &prices, &weights, value)
+        };
+        let (exact, greedy) = (off(Method::Exact), off(Method::Greedy));
+        assert!(exact <= greedy + 1e-9 * value, "{trial}: {exact} after {greedy}");
+        nearer += usize::from(exact < greedy - 1e-6 * value);
+    }
+    assert!(nearer > 50, "nearer in {nearer} of 200 trials only");
 }
 
 #[test]

@@ -110,6 +110,11 @@ COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
 omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';
 
+COMMENT ON FUNCTION @extschema@.fix_nonpositive_semidefinite(float8[], text) IS
+'A symmetric matrix made positive semidefinite, for a covariance of your own that is refused with PF002: fixed_matrix, the smallest_eigenvalue that the given one
+had, and the largest_change of an element, 0 where there was nothing to do. fix_method: spectral (default), negative eigenvalues become zero, the nearest such
+matrix; or diag, 1.1 times the size of the smallest eigenvalue is added to the diagonal.';
+
 COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
 'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.
 levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown

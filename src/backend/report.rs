@@ -221,8 +221,14 @@ fn detail_and_hint(error: &Error) -> (String, String) {
         Error::Infeasible { reason, feasible } => (sentence(reason), format!("Feasible: {feasible}.")),
         Error::NotPositiveSemidefinite { smallest_eigenvalue } => (
             format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
-            "Use covariance => 'ledoit_wolf', or a matrix without negative eigenvalues.".to_owned(),
+            "Estimate it by covariance => 'ledoit_wolf'; of a matrix of your own \
+             fix_nonpositive_semidefinite(matrix, fix_method) makes one that is, and says by how much it changed."
+                .to_owned(),
         ),
+        Error::OnDate { ts, error } => {
+            let ((year, month, day), (detail, hint)) = (ts.date(), detail_and_hint(error));
+            (format!("Rebalance of {year}-{month:02}-{day:02}. {detail}"), hint)
+        }
         Error::SolverFailed { status } => (
             format!("Solver status: {status}."),
             "Loosen the constraints, or use covariance => 'ledoit_wolf'.".to_owned(),

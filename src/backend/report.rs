@@ -170,6 +170,7 @@ fn state_of(error: &Error) -> SqlState {
         Error::TooShort { .. } | Error::NoModel { .. } => SqlState::HISTORY_TOO_SHORT,
         Error::Infeasible { .. } => SqlState::INFEASIBLE,
         Error::NotPositiveSemidefinite { .. } => SqlState::NOT_POSITIVE_SEMIDEFINITE,
+        Error::OnDate { error, .. } => state_of(error),
         Error::SolverFailed { .. } => SqlState::SOLVER_FAILED,
         Error::MemoryLimit { .. } => SqlState::OUT_OF_MEMORY,
         Error::Internal { .. } => SqlState::INTERNAL_ERROR,

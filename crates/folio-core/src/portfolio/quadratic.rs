@@ -38,7 +38,8 @@ const PATIENCE: usize = 8;
 /// The most exchanges before the interior-point method is asked.
 const MAX_EXCHANGES: usize = 100;
 
-/// The most variables of a program that the dual method is tried on: there it takes some milliseconds.
+/// The most variables of a program that the dual method is tried on: it takes about as many steps as there are variables,
+/// and each costs their square.
 const LARGEST_DUAL: usize = 150;
 
 /// What is added to the diagonal of a singular Hessian, as a share of its mean: it makes the solution unique, and

@@ -59,6 +59,7 @@ COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, floa
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
 tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
 or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
+"group_weights": "equal", in a view''s object or beside "views", weighs the members of its groups the same; without it by market weight.
 market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equal, historical, or an object of returns. risk_aversion: default 2.5. tau: default 0.05. risk_free_rate: annual, default 0.
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
@@ -108,6 +109,11 @@ The other arguments are those of optimize_portfolio. max_turnover and transactio
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,
 omega K x K or its diagonal, tau. Gives the posterior mean (N) and Sigma + M (N x N).';
+
+COMMENT ON FUNCTION @extschema@.fix_nonpositive_semidefinite(float8[], text) IS
+'A symmetric matrix made positive semidefinite, for a covariance of your own that is refused with PF002: fixed_matrix, the smallest_eigenvalue that the given one
+had, and the largest_change of an element, 0 where there was nothing to do. fix_method: spectral (default), negative eigenvalues become zero, the nearest such
+matrix; or diag, 1.1 times the size of the smallest eigenvalue is added to the diagonal.';
 
 COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
 'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.

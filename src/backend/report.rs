@@ -170,6 +170,7 @@ fn state_of(error: &Error) -> SqlState {
         Error::TooShort { .. } | Error::NoModel { .. } => SqlState::HISTORY_TOO_SHORT,
         Error::Infeasible { .. } => SqlState::INFEASIBLE,
         Error::NotPositiveSemidefinite { .. } => SqlState::NOT_POSITIVE_SEMIDEFINITE,
+        Error::OnDate { error, .. } => state_of(error),
         Error::SolverFailed { .. } => SqlState::SOLVER_FAILED,
         Error::MemoryLimit { .. } => SqlState::OUT_OF_MEMORY,
         Error::Internal { .. } => SqlState::INTERNAL_ERROR,
@@ -221,8 +222,14 @@ fn detail_and_hint(error: &Error) -> (String, String) {
         Error::Infeasible { reason, feasible } => (sentence(reason), format!("Feasible: {feasible}.")),
         Error::NotPositiveSemidefinite { smallest_eigenvalue } => (
             format!("Smallest eigenvalue: {smallest_eigenvalue:e}."),
-            "Use covariance => 'ledoit_wolf', or a matrix without negative eigenvalues.".to_owned(),
+            "Estimate it by covariance => 'ledoit_wolf'; of a matrix of your own \
+             fix_nonpositive_semidefinite(matrix, fix_method) makes one that is, and says by how much it changed."
+                .to_owned(),
         ),
+        Error::OnDate { ts, error } => {
+            let ((year, month, day), (detail, hint)) = (ts.date(), detail_and_hint(error));
+            (format!("Rebalance of {year}-{month:02}-{day:02}. {detail}"), hint)
+        }
         Error::SolverFailed { status } => (
             format!("Solver status: {status}."),
             "Loosen the constraints, or use covariance => 'ledoit_wolf'.".to_owned(),

@@ -4,7 +4,7 @@ use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
 use folio_core::portfolio::constraint::Constraints;
-use folio_core::portfolio::covariance::CovarianceMethod;
+use folio_core::portfolio::covariance::{self, CovarianceMethod, FixMethod};
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::memory;
 use folio_core::portfolio::optimize::Objective;
@@ -374,6 +374,28 @@ fn bl_posterior(
     })();
     let posterior = or_raise(result);
     TableIterator::once((posterior.mean.to_vec(), MatrixDatum(posterior.covariance)))
+}
+
+/// A symmetric matrix made positive semidefinite: the matrix, the smallest eigenvalue that it had, and the largest change.
+#[pg_extern(immutable, parallel_safe, cost = 10000)]
+fn fix_nonpositive_semidefinite(
+    matrix: Array<'_, f64>,
+    fix_method: default!(Option<String>, "'spectral'"),
+) -> TableIterator<
+    'static,
+    (name!(fixed_matrix, MatrixDatum), name!(smallest_eigenvalue, f64), name!(largest_change, f64)),
+> {
+    let result = (|| {
+        let matrix = array::matrix_or_diagonal("matrix", matrix)?;
+        let method = fix_method.map_or(Ok(FixMethod::default()), |name| FixMethod::parse(&name))?;
+        memory::check_posterior(matrix.nrows(), 0, Settings::read().memory_limit)?;
+        let pool = Pool::start(1)?;
+        Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
+            covariance::fix_nonpositive_semidefinite(matrix.view(), method, cancel)
+        })?)
+    })();
+    let fixed = or_raise(result);
+    TableIterator::once((MatrixDatum(fixed.matrix), fixed.smallest_eigenvalue, fixed.largest_change))
 }
 
 /// Tells the user what there is to know of how the weights were found.

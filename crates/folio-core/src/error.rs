@@ -97,6 +97,14 @@ pub enum Error {
         /// The smallest eigenvalue.
         smallest_eigenvalue: f64,
     },
+    /// An error of one rebalance date of a backtest.
+    #[error("{error}")]
+    OnDate {
+        /// The date.
+        ts: crate::panel::Timestamp,
+        /// What went wrong on it.
+        error: Box<Error>,
+    },
     /// The optimiser stopped without a solution that satisfies its optimality conditions.
     #[error("the solver failed: {status}")]
     SolverFailed {
@@ -117,6 +125,16 @@ pub enum Error {
         /// The panic's message.
         message: String,
     },
+}
+
+impl Error {
+    /// The same with the date on which it arose; a cancel has none.
+    pub(crate) fn on(self, ts: crate::panel::Timestamp) -> Error {
+        match self {
+            Error::Cancelled => Error::Cancelled,
+            error => Error::OnDate { ts, error: Box::new(error) },
+        }
+    }
 }
 
 impl From<Cancelled> for Error {

@@ -12,6 +12,7 @@ pub mod clustered;
 mod cone;
 pub mod constraint;
 pub mod covariance;
+mod dual;
 mod feasibility;
 pub mod frontier;
 pub mod hierarchical;

@@ -7,6 +7,7 @@ use folio_core::Error;
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
 use folio_core::portfolio::backtest::{Backtest, Day, Rebalance, run};
 use folio_core::portfolio::constraint::Constraints;
+use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior};
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{Request, RiskFreeRate, optimize_portfolio};
@@ -230,9 +231,27 @@ fn what_cannot_be_tested_is_an_error_with_a_name() {
         test.request.constraints = Constraints::from_json(&json!({ "max_weight": 0.01 })).unwrap()
     });
     assert!(
-        matches!(&tight, Err(Error::Infeasible { reason, .. }) if reason.starts_with("on 19")),
+        matches!(&tight, Err(Error::OnDate { ts, error }) if *ts == panel.days()[249]
+            && matches!(**error, Error::Infeasible { .. })),
         "{tight:?}"
     );
+    // Any other error too, and where each date follows from the one before.
+    let aimless = json!({ "current_weights": {}, "transaction_cost": 0.001 });
+    for constraints in [json!({}), aimless] {
+        let outcome = result(backtest("efficient_return", constraints), &panel);
+        assert!(
+            matches!(&outcome, Err(Error::OnDate { ts, error }) if *ts == panel.days()[249]
+                && matches!(**error, Error::InvalidArgument { argument: "target_return", .. })),
+            "{outcome:?}"
+        );
+    }
+    // Only the second window has a ticker that never moves.
+    let still = panel_of(&[("A", vec![0.01, 0.02, 0.0, 0.0, 0.0]), ("B", vec![0.01, 0.0, 0.0, 0.9, 0.0])]);
+    let mut test = backtest("risk_parity", json!({}));
+    (test.lookback, test.rebalance) = (2, Rebalance::Days(2));
+    test.request.covariance = CovarianceMethod::Sample;
+    let outcome = result(test, &still);
+    assert!(matches!(&outcome, Err(Error::OnDate { ts, .. }) if *ts == still.days()[3]), "{outcome:?}");
     for wrong in ["0", "monthly", "-3", "1.5", ""] {
         assert!(matches!(Rebalance::parse(wrong), Err(Error::InvalidArgument { argument: "rebalance", .. })));
     }

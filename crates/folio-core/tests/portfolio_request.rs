@@ -5,7 +5,9 @@ mod portfolio_support;
 use folio_core::Error;
 use folio_core::portfolio::black_litterman::{Omega, bl_posterior};
 use folio_core::portfolio::constraint::Constraints;
-use folio_core::portfolio::covariance::{Covariance, CovarianceMethod, repair};
+use folio_core::portfolio::covariance::{
+    Covariance, CovarianceMethod, FixMethod, fix_nonpositive_semidefinite,
+};
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::optimize::Objective;
 use folio_core::portfolio::request::{
@@ -246,8 +248,26 @@ fn given_covariances_are_checked_and_repaired_only_when_asked() {
         panic!()
     };
     assert!((smallest_eigenvalue + 0.8).abs() < 1e-12);
-    let repaired = repair(universe(), indefinite.clone(), &Cancel::default()).unwrap();
-    assert!(new(repaired.matrix().clone()).is_ok());
+    let fix = |matrix: &Array2<f64>, method: &str| {
+        fix_nonpositive_semidefinite(matrix.view(), FixMethod::parse(method)?, &Cancel::default())
+    };
+    // The eigenvectors of 1.9, 1.9 and -0.8: what is taken away is 0.8/3 of (1, -1, 1)(1, -1, 1)'.
+    let spectral = fix(&indefinite, "spectral").unwrap();
+    let away = ndarray::arr2(&[[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0], [1.0, -1.0, 1.0]]) * (0.8 / 3.0);
+    assert_close(&spectral.matrix, &(&indefinite + &away), 1e-14, "spectral");
+    let diag = fix(&indefinite, "diag").unwrap();
+    assert_close(&diag.matrix, &(&indefinite + &(Array2::<f64>::eye(3) * 0.88)), 1e-14, "diag");
+    for (fixed, change) in [(&spectral, 0.8 / 3.0), (&diag, 0.88)] {
+        assert!(new(fixed.matrix.clone()).is_ok());
+        assert!(
+            (fixed.smallest_eigenvalue + 0.8).abs() < 1e-12 && (fixed.largest_change - change).abs() < 1e-12
+        );
+    }
+    let kept = fix(&Array2::<f64>::eye(3), "spectral").unwrap();
+    assert!(kept.matrix == Array2::<f64>::eye(3) && kept.largest_change == 0.0);
+    assert!(matches!(fix(&indefinite, "nearest"), Err(Error::UnknownName { kind: "fix_method", .. })));
+    let skewed = ndarray::arr2(&[[1.0, 0.5], [0.4, 1.0]]);
+    assert!(matches!(fix(&skewed, "diag"), Err(Error::InvalidArgument { argument: "matrix", .. })));
     // Singular is not indefinite.
     assert!(new(Array2::ones((3, 3))).is_ok());
     assert!(new(Array2::zeros((3, 3))).is_ok());

@@ -99,6 +99,12 @@ FROM backtest(rebalance => '100', lookback => 100, objective => 'herc', transact
 SELECT count(*) AS days, round(max(ln(benchmark_value))::numeric, 6) AS followed, round(max(turnover)::numeric, 4) AS first_purchase
 FROM backtest('{SLOW,FAST}', lookback => 60, objective => 'min_volatility', benchmark => 'LINE');
 SELECT mean, covariance FROM bl_posterior('{{0.25,0},{0,0.25}}', '{0.125,0.25}', '{{1,0}}', '{0.375}', '{0.125}', 0.5);
+-- A matrix of one's own with an eigenvalue of -1, made one that is accepted.
+SELECT fixed_matrix, smallest_eigenvalue, largest_change FROM fix_nonpositive_semidefinite('{{1,2},{2,1}}', fix_method => 'diag');
+SELECT round(fixed_matrix[1][2]::numeric, 9) AS covariance, round(smallest_eigenvalue::numeric, 9) AS smallest, round(largest_change::numeric, 9) AS change
+FROM fix_nonpositive_semidefinite('{{1,2},{2,1}}');
+SELECT array_length(mean, 1) AS tickers
+FROM fix_nonpositive_semidefinite('{{1,2},{2,1}}'), bl_posterior(fixed_matrix, '{0.1,0.2}', '{{1,0}}', '{0.3}', '{0.1}', 0.05);
 
 SELECT scope, max_threads > 0 AS has_threads, pid FROM pool_status;
 SELECT count(*) AS running FROM progress;

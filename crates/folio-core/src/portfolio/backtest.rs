@@ -150,14 +150,8 @@ impl Backtest {
             }
         }
         let past = returns.during(row + 1 - self.lookback..row + 1);
-        let allocation =
-            request::optimize_portfolio(&request, &past, cancel).map_err(|error| match error {
-                Error::Infeasible { reason, feasible } => {
-                    let (year, month, day) = returns.days()[row].date();
-                    Error::Infeasible { reason: format!("on {year}-{month:02}-{day:02}, {reason}"), feasible }
-                }
-                error => error,
-            })?;
+        let allocation = request::optimize_portfolio(&request, &past, cancel)
+            .map_err(|error| error.on(returns.days()[row]))?;
         Ok(allocation.holdings.iter().map(|holding| holding.weight).collect())
     }
 }
@@ -167,7 +161,7 @@ impl Backtest {
 ///
 /// # Errors
 /// [`Error::TooShort`] where the returns do not reach a rebalance date, [`Error::UnknownTicker`] for a benchmark outside
-/// the panel, the first date's error where weights cannot be chosen, [`Error::Cancelled`].
+/// the panel, [`Error::OnDate`] with the first date on which weights cannot be chosen, [`Error::Cancelled`].
 pub fn run(
     backtest: Backtest,
     returns: &ReturnPanel,
@@ -212,11 +206,12 @@ pub fn run(
         let (backtest, assets) = &*work;
         Chosen(backtest.choose(assets, row, &Array1::zeros(0), &flag))
     })?;
-    let mut weights = Vec::with_capacity(chosen.len());
-    for outcome in chosen {
-        weights.push(outcome.map_err(|Panicked(message)| Error::Internal { message })?.0?);
-    }
     let (backtest, assets) = &*shared;
+    let mut weights = Vec::with_capacity(chosen.len());
+    for (outcome, row) in chosen.into_iter().zip(&dates) {
+        let panicked = |Panicked(message)| Error::Internal { message }.on(assets.days()[*row]);
+        weights.push(outcome.map_err(panicked)?.0?);
+    }
     let mut weights = weights.into_iter();
     // One for each date, in their order.
     let choose = |_: usize, held: &Array1<f64>| Ok(weights.next().unwrap_or_else(|| held.clone()));

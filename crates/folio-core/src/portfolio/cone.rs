@@ -1,12 +1,12 @@
 //! Conic programs for Clarabel (Goulart and Chen 2024), built row by row.
 //!
-//! minimise 1/2 x'Hx + c'x over linear equations and inequalities.
+//! minimise 1/2 x'Hx + c'x over linear equations, inequalities and balls.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{
     DefaultSettings, DefaultSettingsBuilder, DefaultSolver, IPSolver, SolverStatus, SupportedConeT,
 };
-use ndarray::ArrayView2;
+use ndarray::{ArrayView1, ArrayView2};
 
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -29,6 +29,8 @@ pub(crate) struct ConeProgram {
     hessian: Vec<SparseRow>,
     equations: Vec<(SparseRow, f64)>,
     inequalities: Vec<(SparseRow, f64)>,
+    /// The rows and right-hand sides of each second-order cone; the first row has no coefficients.
+    balls: Vec<Vec<(SparseRow, f64)>>,
 }
 
 /// Where the interior-point method ended.
@@ -38,7 +40,7 @@ pub(crate) enum ConeOutcome {
     Solved {
         /// The variables.
         x: Vec<f64>,
-        /// The multipliers of the equations, then of the inequalities.
+        /// The multipliers of the equations, then of the inequalities, then of the balls.
         multipliers: Vec<f64>,
     },
     /// No point satisfies the constraints.
@@ -78,6 +80,17 @@ impl ConeProgram {
         self.at_most(row.into_iter().map(|(position, value)| (position, -value)).collect(), -value)
     }
 
+    /// The length of root x - centre, over the first variables, is at most one.
+    pub(crate) fn ball(&mut self, root: ArrayView2<'_, f64>, centre: ArrayView1<'_, f64>) {
+        let row = |(row, centre): (ArrayView1<'_, f64>, &f64)| {
+            let entries = row.iter().enumerate().filter(|(_, value)| **value != 0.0);
+            (entries.map(|(position, value)| (position, -value)).collect(), -centre)
+        };
+        let radius = (SparseRow::new(), 1.0);
+        self.balls
+            .push(std::iter::once(radius).chain(root.rows().into_iter().zip(centre).map(row)).collect());
+    }
+
     /// Solves the program.
     ///
     /// # Errors
@@ -89,17 +102,19 @@ impl ConeProgram {
         let hessian = compressed(n, &hessian);
         let mut columns = vec![Vec::new(); n];
         let mut values = Vec::new();
-        for (index, (row, value)) in self.equations.iter().chain(&self.inequalities).enumerate() {
+        let rows = self.equations.iter().chain(&self.inequalities).chain(self.balls.iter().flatten());
+        for (index, (row, value)) in rows.enumerate() {
             for &(position, coefficient) in row {
                 columns[position].push((index, coefficient));
             }
             values.push(*value);
         }
         let rows = compressed(values.len(), &columns);
-        let cones = [
+        let mut cones = vec![
             SupportedConeT::ZeroConeT(self.equations.len()),
             SupportedConeT::NonnegativeConeT(self.inequalities.len()),
         ];
+        cones.extend(self.balls.iter().map(|ball| SupportedConeT::SecondOrderConeT(ball.len())));
         cancel.check()?;
         let mut solver = DefaultSolver::new(&hessian, &self.linear, &rows, &values, &cones, settings()?)
             .map_err(|error| Error::SolverFailed { status: error.to_string() })?;
@@ -173,6 +188,16 @@ mod tests {
         assert!(!program.at_least(vec![(1, 1.0)], f64::NEG_INFINITY));
         let x = program.solution(&Cancel::default()).unwrap();
         assert!((x[0] - 0.25).abs() < 1e-9 && (x[1] - 0.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_ball() {
+        // The largest x + y in the circle of radius 1/2 around (1, 0).
+        let mut program = ConeProgram::new(vec![-1.0, -1.0]);
+        program.ball(ndarray::arr2(&[[2.0, 0.0], [0.0, 2.0]]).view(), ndarray::arr1(&[2.0, 0.0]).view());
+        let x = program.solution(&Cancel::default()).unwrap();
+        let along = 0.5_f64.sqrt() / 2.0;
+        assert!((x[0] - 1.0 - along).abs() < 1e-9 && (x[1] - along).abs() < 1e-9, "{x:?}");
     }
 
     #[test]

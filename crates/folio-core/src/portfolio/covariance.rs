@@ -24,6 +24,9 @@ const NEGATIVE_EIGENVALUE: f64 = 1e-10;
 /// rounding: numbers that were printed with nine digits pass.
 const ASYMMETRY: f64 = 1e-8;
 
+/// What [`FixMethod::Diag`] adds, as a multiple of the smallest eigenvalue: PyPortfolioOpt's.
+const DIAGONAL: f64 = 1.1;
+
 /// How a covariance is estimated from returns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
@@ -213,8 +216,8 @@ impl Covariance {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] where it is not square of the universe's size, not finite or not symmetric,
-    /// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding; [`repair`] makes
-    /// one positive semidefinite.
+    /// [`Error::NotPositiveSemidefinite`] for an eigenvalue under zero by more than rounding;
+    /// [`fix_nonpositive_semidefinite`] makes a matrix without.
     pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
         let matrix = semidefinite("covariance", matrix.view(), universe.len(), cancel)?;
         Ok(Covariance { universe, matrix, shrinkage: None })
@@ -299,15 +302,71 @@ fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: us
     Ok(())
 }
 
-/// The nearest positive semidefinite matrix in the Frobenius norm (Higham 1988): negative eigenvalues become zero.
+/// How a matrix is made positive semidefinite, by PyPortfolioOpt's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FixMethod {
+    /// Negative eigenvalues become zero: the nearest such matrix in the Frobenius norm (Higham 1988).
+    #[default]
+    Spectral,
+    /// 1.1 times the size of the smallest eigenvalue is added to the diagonal, which leaves covariances as they are.
+    Diag,
+}
+
+impl FixMethod {
+    const ALL: [(&'static str, FixMethod); 2] =
+        [("spectral", FixMethod::Spectral), ("diag", FixMethod::Diag)];
+
+    /// # Errors
+    /// [`Error::UnknownName`] with the valid names.
+    pub fn parse(name: &str) -> Result<FixMethod> {
+        let found = FixMethod::ALL.iter().find(|(known, _)| *known == name.trim()).map(|(_, method)| *method);
+        found.ok_or_else(|| Error::UnknownName {
+            kind: "fix_method",
+            name: name.to_owned(),
+            valid: FixMethod::ALL.map(|(name, _)| name.to_owned()).to_vec(),
+        })
+    }
+}
+
+/// A matrix that is positive semidefinite now, and what was done to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fixed {
+    /// The matrix.
+    pub matrix: Array2<f64>,
+    /// The smallest eigenvalue that it had.
+    pub smallest_eigenvalue: f64,
+    /// The largest absolute change of an element; zero where nothing was to be done.
+    pub largest_change: f64,
+}
+
+/// Makes a symmetric matrix positive semidefinite; one that is stays as it is.
 ///
 /// # Errors
-/// As [`Covariance::new`] for a matrix that is not square, finite and symmetric.
-pub fn repair(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
-    check_symmetric("covariance", matrix.view(), universe.len())?;
-    let (values, vectors) = linalg::eigen(matrix.view(), cancel)?;
-    let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
-    Ok(Covariance::derived(universe, scaled.dot(&scaled.t())))
+/// [`Error::InvalidArgument`] for a matrix that is not square, finite and symmetric; [`Error::SolverFailed`];
+/// [`Error::Cancelled`].
+pub fn fix_nonpositive_semidefinite(
+    matrix: ArrayView2<'_, f64>,
+    method: FixMethod,
+    cancel: &Cancel,
+) -> Result<Fixed> {
+    let size = matrix.nrows();
+    check_symmetric("matrix", matrix, size)?;
+    let given: Array2<f64> = (&matrix + &matrix.t()) / 2.0;
+    let (values, vectors) = linalg::eigen(given.view(), cancel)?;
+    let smallest_eigenvalue = values.first().copied().unwrap_or_default();
+    if smallest_eigenvalue >= 0.0 {
+        return Ok(Fixed { matrix: given, smallest_eigenvalue, largest_change: 0.0 });
+    }
+    let fixed = match method {
+        FixMethod::Spectral => {
+            let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
+            scaled.dot(&scaled.t())
+        }
+        FixMethod::Diag => &given - &(Array2::<f64>::eye(size) * (DIAGONAL * smallest_eigenvalue)),
+    };
+    let change = fixed.iter().zip(&given).map(|(fixed, given)| (fixed - given).abs());
+    let largest_change = change.fold(0.0, f64::max);
+    Ok(Fixed { matrix: fixed, smallest_eigenvalue, largest_change })
 }
 
 fn centre(returns: &Array2<f64>) -> Array2<f64> {

@@ -58,9 +58,9 @@ fn budget_clash(set: &Polytope, universe: &Universe) -> Option<Error> {
                 rounded(most)
             ),
             feasible: if same(&set.upper) {
-                format!("max_weight at least {}", rounded(budget / n as f64))
+                format!("max_weight at least {}", no_less(budget / n as f64))
             } else {
-                format!("a max_weight that is larger by {} in all", rounded(budget - most))
+                format!("a max_weight that is larger by {} in all", no_less(budget - most))
             },
         });
     }
@@ -71,9 +71,9 @@ fn budget_clash(set: &Polytope, universe: &Universe) -> Option<Error> {
             rounded(least)
         ),
         feasible: if same(&set.lower) {
-            format!("min_weight at most {}", rounded(budget / n as f64))
+            format!("min_weight at most {}", no_more(budget / n as f64))
         } else {
-            format!("a min_weight that is smaller by {} in all", rounded(least - budget))
+            format!("a min_weight that is smaller by {} in all", no_less(least - budget))
         },
     })
 }
@@ -131,10 +131,10 @@ fn row_clash(set: &Polytope, cancel: &Cancel) -> Result<Error> {
     for (index, row) in rows.iter().enumerate() {
         let (under, over) = (x[n + 2 * index], x[n + 2 * index + 1]);
         if under > BINDS {
-            feasible.push(format!("{} at least {}", row.name, rounded(row.lower - under)));
+            feasible.push(format!("{} at least {}", row.name, no_more(row.lower - under)));
         }
         if over > BINDS {
-            feasible.push(format!("{} at most {}", row.name, rounded(row.upper + over)));
+            feasible.push(format!("{} at most {}", row.name, no_less(row.upper + over)));
         }
     }
     Ok(Error::Infeasible {
@@ -147,7 +147,19 @@ fn row_clash(set: &Polytope, cancel: &Cancel) -> Result<Error> {
     })
 }
 
-/// Six decimal places, enough to act on, without the noise of the last bits.
+/// Decimal places of the numbers in messages: enough to act on, without the noise of the last bits.
+const PLACES: f64 = 1e6;
+
 fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
+    (value * PLACES).round() / PLACES
+}
+
+/// Rounded up, so that a bound which has to be this large is feasible as it is printed; but for what is rounding itself.
+pub(crate) fn no_less(value: f64) -> f64 {
+    ((value - FEASIBILITY) * PLACES).ceil() / PLACES
+}
+
+/// Rounded down.
+fn no_more(value: f64) -> f64 {
+    -no_less(-value)
 }

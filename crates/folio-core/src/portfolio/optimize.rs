@@ -12,7 +12,7 @@ use super::constraint::{Constraints, PerTicker, Polytope};
 use super::covariance::Covariance;
 use super::market::{self, RiskAversion};
 use super::quadratic::{self, ActiveSet, Family, Point, variance};
-use super::tail_risk::{self, Tail};
+use super::tail_risk::{self, Tail, Within};
 use super::tracking::{Programs, Tracking};
 use super::turnover::Trades;
 use super::universe;
@@ -36,6 +36,9 @@ const GROWTH: f64 = 8.0;
 /// The search ends at this multiple of the lambda at which returns and risks weigh the same: beyond it the risks are
 /// lost in the rounding of the returns.
 const LARGEST_LAMBDA: f64 = 1e10;
+
+/// At this multiple the risks count for less than the optimality conditions may be missed by.
+const END: f64 = 1e8;
 
 /// What a portfolio is to be best at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +75,11 @@ pub enum Objective {
 const BOUNDS: [&str; 5] = ["min_weight", "max_weight", "groups", "group_min", "group_max"];
 
 /// What the objectives over a polytope look at beside [`BOUNDS`].
-const LIMITS: [&str; 4] = ["current_weights", "max_turnover", "max_gross", "max_assets"];
+const LIMITS: [&str; 6] =
+    ["current_weights", "max_turnover", "max_gross", "max_assets", "max_tracking_error", "benchmark"];
 
 /// What the mean-variance objectives look at beside those.
-const MEAN_VARIANCE: [&str; 3] = ["l2_penalty", "max_tracking_error", "benchmark"];
+const MEAN_VARIANCE: [&str; 1] = ["l2_penalty"];
 
 /// What those of them that look at returns take off them.
 const COST: &str = "transaction_cost";
@@ -136,7 +140,7 @@ impl Objective {
             Herc | Nco => vec!["groups", "linkage", "distance", "clusters"],
             Hrp => vec!["groups", "linkage", "distance", "leaf_order"],
             MinCvar | MinCdar => [&BOUNDS[..], &LIMITS, &["confidence"]].concat(),
-            MaxDiversification => [&BOUNDS[..], &LIMITS, &["max_tracking_error", "benchmark"]].concat(),
+            MaxDiversification => [&BOUNDS[..], &LIMITS].concat(),
         }
     }
 }
@@ -227,6 +231,13 @@ enum Step {
     Done,
     Up(Option<f64>),
     Down(Option<f64>),
+}
+
+/// The side on which a search whose root lies in a jump that doubles do not resolve keeps to its target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Safe {
+    Low,
+    High,
 }
 
 impl<'a> Search<'a> {
@@ -393,7 +404,7 @@ impl<'a> Search<'a> {
             }
         };
         let at = |lambda: f64, near: &ActiveSet| family.at(lambda, near, self.cancel);
-        Ok(gain.dot(&self.bisect(at(0.0, &self.start(&family))?, at, step)?.x))
+        Ok(gain.dot(&self.bisect(at(0.0, &self.start(&family))?, Safe::Low, at, step)?.x))
     }
 
     fn min_volatility(&self) -> Result<Array1<f64>> {
@@ -410,11 +421,13 @@ impl<'a> Search<'a> {
             expected: "daily returns".to_owned(),
         })?;
         let (mapped, start) = match &self.trades {
-            Some(trades) => (Some(trades.history(history)), trades.start()),
+            Some(trades) => (Some(trades.forms(history)), trades.start()),
             None => (None, market::equal_weights(self.set.len())),
         };
         let history = mapped.as_ref().unwrap_or(history);
-        tail_risk::minimise(tail, history.view(), confidence, &start, &self.set, self.cancel)
+        let ball = |tracking: &Tracking| tracking.ball(self.trades.as_ref(), self.cancel);
+        let within = Within { set: &self.set, ball: self.tracking.as_ref().map(ball).transpose()? };
+        tail_risk::minimise(tail, history.view(), confidence, &start, &within, self.cancel)
     }
 
     /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
@@ -451,7 +464,7 @@ impl<'a> Search<'a> {
                 Step::Down(root)
             }
         };
-        self.search(&programs, first, step).map(|point| point.x)
+        self.search(&programs, first, Safe::Low, step).map(|point| point.x)
     }
 
     /// No portfolio of these constraints beats the risk-free rate, or there is one.
@@ -513,7 +526,7 @@ impl<'a> Search<'a> {
                 _ => Step::Down(root),
             }
         };
-        self.search(&programs, first, step).map(|point| point.x)
+        self.search(&programs, first, Safe::High, step).map(|point| point.x)
     }
 
     /// The most mu'w - gamma w'w with w'Sigma w at most the target's square. With a penalty the program of each
@@ -532,9 +545,11 @@ impl<'a> Search<'a> {
             });
         }
         let best = self.largest(returns)?;
-        let step = |point: &Point, _: f64| {
+        // The end of a polytope is reached; that of a ball only comes nearer.
+        let end = if self.tracking.is_some() { END * self.unit() } else { 0.0 };
+        let step = |point: &Point, lambda: f64| {
             let risk = variance(&self.sigma, point.x.view()).max(0.0).sqrt();
-            let at_end = returns.dot(&point.x) >= best - TARGET * best.abs();
+            let at_end = lambda >= end && returns.dot(&point.x) >= best - TARGET * best.abs();
             let root = point.line.as_ref().filter(|_| self.l2 == 0.0).and_then(|line| {
                 let slope = variance(&self.sigma, line.slope.view());
                 let rest = target * target - variance(&self.sigma, line.base.view());
@@ -548,7 +563,7 @@ impl<'a> Search<'a> {
             }
         };
         if self.l2 == 0.0 {
-            return self.search(&plain, first, step).map(|point| point.x);
+            return self.search(&plain, first, Safe::Low, step).map(|point| point.x);
         }
         let at = |lambda: f64, near: &ActiveSet| {
             let hessian = self.penalised(2.0 * self.l2 * lambda);
@@ -560,16 +575,17 @@ impl<'a> Search<'a> {
         if variance(&self.sigma, end.view()) <= target * target {
             return Ok(end);
         }
-        self.bisect(first, at, step).map(|point| point.x)
+        self.bisect(first, Safe::Low, at, step).map(|point| point.x)
     }
 
     fn search(
         &self,
         programs: &Programs<'_>,
         first: Point,
+        safe: Safe,
         step: impl Fn(&Point, f64) -> Step,
     ) -> Result<Point> {
-        self.bisect(first, |lambda, near| programs.at(lambda, near), step)
+        self.bisect(first, safe, |lambda, near| programs.at(lambda, near), step)
     }
 
     /// Moves lambda until `step` is done: to the root that a point's line gives if it lies between the bounds known
@@ -577,24 +593,29 @@ impl<'a> Search<'a> {
     fn bisect(
         &self,
         first: Point,
+        safe: Safe,
         at: impl Fn(f64, &ActiveSet) -> Result<Point>,
         step: impl Fn(&Point, f64) -> Step,
     ) -> Result<Point> {
         let (mut low, mut high) = (0.0_f64, f64::INFINITY);
         let (mut lambda, mut point) = (0.0, first);
+        let mut kept = None;
         let largest = LARGEST_LAMBDA * self.unit();
         for _ in 0..MAX_PROGRAMS {
-            let root = match step(&point, lambda) {
+            let (root, side) = match step(&point, lambda) {
                 Step::Done => return Ok(point),
                 Step::Up(root) => {
                     low = low.max(lambda);
-                    root
+                    (root, Safe::Low)
                 }
                 Step::Down(root) => {
                     high = high.min(lambda);
-                    root
+                    (root, Safe::High)
                 }
             };
+            if side == safe {
+                kept = Some(point.clone());
+            }
             let next = match root {
                 // A root that is this lambda already is as exact as doubles are.
                 Some(root) if (root - lambda).abs() <= ROUNDING * lambda => return Ok(point),
@@ -603,8 +624,8 @@ impl<'a> Search<'a> {
                 _ if high.is_finite() => low + (high - low) / 2.0,
                 _ => GROWTH * low.max(self.unit()),
             };
-            if next == lambda {
-                return Ok(point);
+            if next == lambda || next == low || next == high {
+                return Ok(kept.unwrap_or(point));
             }
             if next > largest {
                 break;

@@ -9,13 +9,15 @@
 //! The active set is found by a primal-dual exchange method: guess which constraints bind, solve the equations of
 //! that guess by Cholesky, exchange every constraint that is on the wrong side (Kunisch and Rendl 2003; the rule
 //! that keeps it from cycling is that of Judice and Pires 1994). It takes some five factorisations. Where it does
-//! not settle, Clarabel gives the guess, or, where the equations themselves are degenerate, the solution.
+//! not settle, a small program is solved by the dual method ([`super::dual`]); of a large one Clarabel gives the guess,
+//! or, where the equations themselves are degenerate, the solution.
 
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1};
 
 use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::{Polytope, Row};
+use super::dual::{self, Limit};
 use super::linalg::{self, Cholesky};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -35,6 +37,10 @@ const PATIENCE: usize = 8;
 
 /// The most exchanges before the interior-point method is asked.
 const MAX_EXCHANGES: usize = 100;
+
+/// The most variables of a program that the dual method is tried on: it takes about as many steps as there are variables,
+/// and each costs their square.
+const LARGEST_DUAL: usize = 150;
 
 /// What is added to the diagonal of a singular Hessian, as a share of its mean: it makes the solution unique, and
 /// moves the optimality conditions by a thousandth of [`OPTIMALITY`].
@@ -145,6 +151,9 @@ impl<'a> Family<'a> {
     /// reached the optimality conditions; [`Error::Cancelled`].
     pub(crate) fn at(&self, lambda: f64, near: &ActiveSet, cancel: &Cancel) -> Result<Point> {
         if let Some(point) = self.exchange(lambda, near.clone(), cancel)? {
+            return Ok(point);
+        }
+        if let Some(point) = self.dual(lambda, cancel)? {
             return Ok(point);
         }
         let inner = self.interior(lambda, cancel)?;
@@ -317,6 +326,43 @@ impl<'a> Family<'a> {
             row_slope[row] = multipliers[(i, 1)];
         }
         Ok(Some(Line { base, slope, row_base, row_slope }))
+    }
+
+    /// The solution of the dual method, if the program is small enough for it and its end is one.
+    fn dual(&self, lambda: f64, cancel: &Cancel) -> Result<Option<Point>> {
+        let n = self.set.len();
+        if n > LARGEST_DUAL {
+            return Ok(None);
+        }
+        let block = Mat::from_fn(n, n, |i, j| self.hessian[[i, j]] + if i == j { self.ridge } else { 0.0 });
+        let Some(factor) = Cholesky::new(block, cancel)? else { return Ok(None) };
+        let Some(solution) = dual::solve(factor, &self.linear(lambda), self.set, cancel)? else {
+            return Ok(None);
+        };
+        let mut active =
+            ActiveSet { bounds: vec![Held::Inside; n], rows: vec![Held::Inside; self.set.rows.len()] };
+        let mut multipliers = vec![0.0; self.set.rows.len()];
+        let mut x = solution.x;
+        for (limit, multiplier) in solution.binding {
+            match limit {
+                Limit::Bound(i, side) => {
+                    active.bounds[i] = side;
+                    x[i] = if side == Held::Upper { self.set.upper[i] } else { self.set.lower[i] };
+                }
+                Limit::Row(row, side) => {
+                    active.rows[row] = side;
+                    multipliers[row] = if side == Held::Upper { multiplier } else { -multiplier };
+                }
+            }
+        }
+        if let Some(line) = self.line(&active, cancel)? {
+            let point = point(line, lambda, active.clone());
+            if self.verified(&point, lambda).is_ok() {
+                return Ok(Some(point));
+            }
+        }
+        let point = Point { x, active, line: None, multipliers };
+        Ok(self.verified(&point, lambda).is_ok().then_some(point))
     }
 
     /// The interior-point solution, with what binds where a multiplier outweighs its slack.

@@ -1,4 +1,5 @@
-//! Portfolios of least tail risk, from the days of the history themselves: linear programs.
+//! Portfolios of least tail risk, from the days of the history themselves: linear programs, with a second-order cone where
+//! the tracking error is limited.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,8 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 use super::cone::{ConeOutcome, ConeProgram, SparseRow};
 use super::constraint::Polytope;
-use super::quadratic;
+use super::quadratic::{self, FEASIBILITY};
+use super::tracking::Ball;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -38,13 +40,28 @@ pub(crate) enum Tail {
     Drawdown,
 }
 
+/// What weights keep to.
+pub(crate) struct Within<'a> {
+    pub(crate) set: &'a Polytope,
+    /// Around the benchmark, as far as the tracking error reaches.
+    pub(crate) ball: Option<Ball>,
+}
+
+impl Within<'_> {
+    /// By how much x breaks the worst of the constraints; that of the tracking error as a share of it.
+    fn violation(&self, x: &Array1<f64>) -> f64 {
+        let broken = self.set.violation(x.as_slice().unwrap_or_default());
+        broken.max(self.ball.as_ref().map_or(0.0, |ball| ball.distance(x) - 1.0))
+    }
+}
+
 /// The weights with the least mean over the worst 1 - `confidence` of the days: of losses, CVaR; of drawdowns, CDaR.
 ///
 /// minimise a + sum of z / ((1 - confidence) T) with z >= 0 and z >= what is measured - a, where `returns` has a row
-/// for each day. What is measured of a day is the largest of some sums of returns (one for a loss, one for each peak
-/// that a drawdown can have), and at the optimum few of all those count. So the program begins with the worst days of
-/// `start`, and each round adds the worst of what its solution breaks, until that is nothing: the same optimum,
-/// from matrices that are small where days and assets are many.
+/// for each day, over the variables of `within`. What is measured of a day is the largest of some sums of returns (one
+/// for a loss, one for each peak that a drawdown can have), and at the optimum few of all those count. So the program
+/// begins with the worst days of `start`, and each round adds the worst of what its solution breaks, until that is
+/// nothing: the same optimum, from matrices that are small where days and assets are many.
 ///
 /// # Errors
 /// [`Error::Infeasible`] without its reasons, which the caller finds; [`Error::SolverFailed`]; [`Error::Cancelled`].
@@ -53,7 +70,7 @@ pub(crate) fn minimise(
     returns: ArrayView2<'_, f64>,
     confidence: f64,
     start: &Array1<f64>,
-    set: &Polytope,
+    within: &Within<'_>,
     cancel: &Cancel,
 ) -> Result<Array1<f64>> {
     let days = returns.nrows();
@@ -66,7 +83,7 @@ pub(crate) fn minimise(
     let mut spans: BTreeSet<Span> = worst.iter().take(count).map(|day| day.span).collect();
     let mut best = f64::NEG_INFINITY;
     for _ in 0..MAX_ROUNDS {
-        let point = solve(&history, &spans, share, set, cancel)?;
+        let point = solve(&history, &spans, share, within, cancel)?;
         let tolerance = BROKEN * point.value.abs();
         let mut broken = history.measure(&point.weights);
         broken.retain(|day| {
@@ -75,7 +92,7 @@ pub(crate) fn minimise(
         });
         broken.sort_by(|a, b| b.value.total_cmp(&a.value));
         if broken.is_empty() {
-            return verified(tail, returns, confidence, set, point);
+            return verified(tail, returns, confidence, within, point);
         }
         // What does not bind can go without a change of the optimum; that it rises in each round keeps it from coming back
         // for ever.
@@ -156,7 +173,7 @@ fn solve(
     history: &History,
     spans: &BTreeSet<Span>,
     share: f64,
-    set: &Polytope,
+    within: &Within<'_>,
     cancel: &Cancel,
 ) -> Result<Point> {
     let n = history.cumulative.ncols();
@@ -168,7 +185,10 @@ fn solve(
     cost.push(1.0);
     cost.extend(std::iter::repeat_n(share, days.len()));
     let mut program = ConeProgram::new(cost);
-    quadratic::add_polytope(&mut program, set);
+    quadratic::add_polytope(&mut program, within.set);
+    if let Some(ball) = &within.ball {
+        program.ball(ball.root.view(), ball.centre.view());
+    }
     let mut position = 0;
     for span in spans {
         while days[position] < span.end {
@@ -189,7 +209,7 @@ fn solve(
         ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
     };
     Ok(Point {
-        weights: (0..n).map(|i| x[i].clamp(set.lower[i], set.upper[i])).collect(),
+        weights: (0..n).map(|i| x[i].clamp(within.set.lower[i], within.set.upper[i])).collect(),
         threshold: x[threshold],
         value: x[threshold] + share * x[excess..].iter().sum::<f64>(),
         excess: days.into_iter().zip(x[excess..].iter().copied()).collect(),
@@ -201,17 +221,20 @@ fn verified(
     tail: Tail,
     returns: ArrayView2<'_, f64>,
     confidence: f64,
-    set: &Polytope,
+    within: &Within<'_>,
     point: Point,
 ) -> Result<Array1<f64>> {
     let value = measure(tail, returns, &point.weights, confidence);
-    let broken = set.violation(point.weights.as_slice().unwrap_or_default());
-    if (value - point.value).abs() > GAP * value.abs().max(GAP) || broken > 1e-8 {
-        return Err(Error::SolverFailed {
-            status: format!("the weights' tail risk is {value}, the program's {}", point.value),
-        });
+    let broken = within.violation(&point.weights);
+    if (value - point.value).abs() <= GAP * value.abs().max(GAP) && broken <= FEASIBILITY {
+        return Ok(point.weights);
     }
-    Ok(point.weights)
+    Err(Error::SolverFailed {
+        status: format!(
+            "constraints broken by {broken:e}, the weights' tail risk is {value}, the program's {}",
+            point.value
+        ),
+    })
 }
 
 /// The mean over the worst 1 - `confidence` of the days of the loss or the drawdown of these weights, a share of a

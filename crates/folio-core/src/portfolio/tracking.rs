@@ -9,6 +9,7 @@
 use ndarray::{Array1, Array2};
 
 use super::constraint::{Constraints, Polytope};
+use super::linalg;
 use super::optimize::{MAX_PROGRAMS, TARGET};
 use super::quadratic::{ActiveSet, Family, Point, variance};
 use super::turnover::Trades;
@@ -26,6 +27,20 @@ pub(crate) struct Tracking {
     sigma: Array2<f64>,
     /// Sigma b, over the variables.
     pull: Array1<f64>,
+}
+
+/// Points x with a length of root x - centre of at most one.
+pub(crate) struct Ball {
+    pub(crate) root: Array2<f64>,
+    pub(crate) centre: Array1<f64>,
+}
+
+impl Ball {
+    /// The length of root x - centre.
+    pub(crate) fn distance(&self, x: &Array1<f64>) -> f64 {
+        let apart = self.root.dot(x) - &self.centre;
+        apart.dot(&apart).sqrt()
+    }
 }
 
 impl Tracking {
@@ -72,6 +87,19 @@ impl Tracking {
     /// Sigma b, over the variables: what a program's linear term has to be for the solution to be near b.
     pub(crate) fn pull(&self) -> &Array1<f64> {
         &self.pull
+    }
+
+    /// The limit as a ball over the variables, of radius one: Sigma = V diag(s) V', so that the tracking error is the length
+    /// of diag(sqrt(s)) V'(w - b).
+    ///
+    /// # Errors
+    /// [`crate::Error::SolverFailed`], [`crate::Error::Cancelled`].
+    pub(crate) fn ball(&self, trades: Option<&Trades>, cancel: &Cancel) -> Result<Ball> {
+        let (values, vectors) = linalg::eigen(self.sigma.view(), cancel)?;
+        let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt() / self.largest);
+        let root = scaled.reversed_axes();
+        let centre = root.dot(&self.benchmark);
+        Ok(Ball { root: trades.map_or_else(|| root.clone(), |trades| trades.forms(&root)), centre })
     }
 
     /// The u at which the weights base + u slope have the tracking error, the larger of the two.

@@ -9,6 +9,7 @@ use ndarray::{Array1, Array2};
 
 use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::{Constraints, Polytope, Row};
+use super::feasibility;
 use super::quadratic;
 use super::universe::Universe;
 use crate::task::Cancel;
@@ -113,10 +114,10 @@ impl Trades {
         })
     }
 
-    /// The returns of days over the variables, a row for each day.
-    pub(crate) fn history(&self, returns: &Array2<f64>) -> Array2<f64> {
-        let rows: Vec<Vec<f64>> = returns.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
-        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(day, j)| rows[day][j])
+    /// Forms over the weights, a row each, as forms over the variables.
+    pub(crate) fn forms(&self, forms: &Array2<f64>) -> Array2<f64> {
+        let rows: Vec<Vec<f64>> = forms.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
+        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(i, j)| rows[i][j])
     }
 
     /// The constraints over the variables.
@@ -172,7 +173,7 @@ impl Trades {
                 "{} {limit} is too small for {what} that keep to the other constraints",
                 sum.name
             ),
-            feasible: format!("{} at least {least:.6}", sum.name),
+            feasible: format!("{} at least {:.6}", sum.name, feasibility::no_less(least)),
         };
         let turnover = self.turnover();
         if let Some(least) = turnover.least(&self.without_limits(set, within_gross), cancel)? {

@@ -5,17 +5,18 @@
 //! {"views": ["AAPL = 10%", "MSFT - GE = 5%"], "omega": [0.01, 0.02]}
 //! {"tickers": ["AAPL", "MSFT", "GE"], "p": [[1, 0, 0], [0, 1, -1]], "q": [0.1, 0.05], "omega": [[0.01, 0], [0, 0.02]]}
 //! ```
-//! The columns of P are named, so that they are joined by ticker like everything else.
+//! Beside them may stand `"group_weights": "equal"`: the members of the groups that views name weigh the same, not their
+//! market weights. The columns of P are named, so that they are joined by ticker like everything else.
 
 use ndarray::Array2;
 use serde_json::{Map, Value, json};
 
 use super::black_litterman::Omega;
-use super::views::Views;
+use super::views::{GroupWeights, Views};
 use crate::{Error, Result};
 
-const LIST_KEYS: [&str; 2] = ["views", "omega"];
-const MATRIX_KEYS: [&str; 4] = ["tickers", "p", "q", "omega"];
+const LIST_KEYS: [&str; 3] = ["views", "omega", "group_weights"];
+const MATRIX_KEYS: [&str; 5] = ["tickers", "p", "q", "omega", "group_weights"];
 
 /// Reads views and the uncertainty of all of them.
 ///
@@ -26,14 +27,19 @@ pub fn parse(value: &Value) -> Result<(Views, Omega)> {
     match value {
         Value::Object(object) if object.contains_key("views") => {
             check_keys(object, &LIST_KEYS)?;
-            Ok((Views::parse(&object["views"])?, omega(object)?))
+            Ok((weighed(Views::parse(&object["views"])?, object)?, omega(object)?))
         }
         Value::Object(object) if object.contains_key("p") || object.contains_key("q") => {
             check_keys(object, &MATRIX_KEYS)?;
-            Ok((Views::parse(&as_list(object)?)?, omega(object)?))
+            Ok((weighed(Views::parse(&as_list(object)?)?, object)?, omega(object)?))
         }
         list => Ok((Views::parse(list)?, Omega::PerView)),
     }
+}
+
+fn weighed(views: Views, object: &Map<String, Value>) -> Result<Views> {
+    let Some(given) = object.get("group_weights") else { return Ok(views) };
+    Ok(views.with_group_weights(GroupWeights::from_json(given)?))
 }
 
 fn check_keys(object: &Map<String, Value>, valid: &[&str]) -> Result<()> {
@@ -145,6 +151,22 @@ mod tests {
         for bad in [json!([[1, 0.5], [0.5]]), json!([[1, 2, 3], [0.5]]), json!("idzorek"), json!([1, null])] {
             assert!(matches!(with(bad), Err(Error::InvalidArgument { argument: "omega", .. })));
         }
+    }
+
+    #[test]
+    fn a_view_s_own_group_weights_win() {
+        let views = json!(["kind:A = 1%", {"view": "kind:A = 2%", "group_weights": "market"}]);
+        let of = |value: Value| -> Result<Vec<Option<GroupWeights>>> {
+            Ok(parse(&value)?.0.views().iter().map(|view| view.group_weights).collect())
+        };
+        let (market, equal) = (Some(GroupWeights::Market), Some(GroupWeights::Equal));
+        assert_eq!(of(json!({"views": views, "group_weights": "equal"})).unwrap(), [equal, market]);
+        assert_eq!(of(json!({"views": views})).unwrap(), [None, market]);
+        assert_eq!(of(views).unwrap(), [None, market]);
+        let columns = json!({"tickers": ["kind:A"], "p": [[1]], "q": [0.1], "group_weights": "equal"});
+        assert_eq!(of(columns).unwrap(), [equal]);
+        let unknown = of(json!({"views": [], "group_weights": 1}));
+        assert!(matches!(unknown, Err(Error::UnknownName { kind: "group_weights", .. })));
     }
 
     #[test]

@@ -33,6 +33,36 @@ pub enum Uncertainty {
     Variance(f64),
 }
 
+/// What the members of a group weigh where a view names the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupWeights {
+    /// Their market weights, in proportion.
+    #[default]
+    Market,
+    /// The same.
+    Equal,
+}
+
+impl GroupWeights {
+    /// The names in SQL, those of the priors.
+    const ALL: [(&'static str, GroupWeights); 2] =
+        [("market", GroupWeights::Market), ("equal", GroupWeights::Equal)];
+
+    /// Reads `"market"` or `"equal"`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] with the valid names.
+    pub(crate) fn from_json(value: &Value) -> Result<GroupWeights> {
+        let named = |(name, _): &&(&str, GroupWeights)| value.as_str() == Some(name);
+        let found = GroupWeights::ALL.iter().find(named).map(|(_, weights)| *weights);
+        found.ok_or_else(|| Error::UnknownName {
+            kind: "group_weights",
+            name: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+            valid: GroupWeights::ALL.map(|(name, _)| name.to_owned()).to_vec(),
+        })
+    }
+}
+
 /// A view as read, before its names are looked up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
@@ -44,6 +74,8 @@ pub struct View {
     pub value: f64,
     /// How sure it is.
     pub uncertainty: Uncertainty,
+    /// What the members of its groups weigh; without it what all views together say.
+    pub group_weights: Option<GroupWeights>,
 }
 
 /// Views as read.
@@ -66,7 +98,7 @@ pub struct ResolvedViews {
 impl Views {
     /// Reads views: an array (or a single one) of strings `"MSFT - GE = 5%"` and objects, either
     /// `{"view": "MSFT - GE = 5%", "confidence": 0.6}` or `{"assets": {"MSFT": 1, "GE": -1}, "return": 0.05}`, each
-    /// with `confidence` or `variance` or neither.
+    /// with `confidence` or `variance` or neither, and with `group_weights` where it names a group.
     ///
     /// # Errors
     /// [`Error::InvalidView`] with the view and what is wrong with it, [`Error::UnknownName`] for an unknown key,
@@ -92,8 +124,17 @@ impl Views {
         &self.0
     }
 
+    /// The same with these weights in the groups of views that name none of their own.
+    #[must_use]
+    pub fn with_group_weights(mut self, group_weights: GroupWeights) -> Views {
+        for view in &mut self.0 {
+            view.group_weights.get_or_insert(group_weights);
+        }
+        self
+    }
+
     /// Looks the names up. A group stands for its members in the proportions of `weights`, the market weights of
-    /// the universe, scaled to one inside the group.
+    /// the universe, or in equal ones, scaled to one inside the group.
     ///
     /// # Errors
     /// [`Error::InvalidView`] for a name that is neither a ticker nor a group, for a group without members, and for
@@ -125,6 +166,11 @@ impl Views {
 }
 
 impl View {
+    fn new(text: &str, terms: Vec<(String, f64)>, value: f64) -> View {
+        let uncertainty = Uncertainty::Proportional;
+        View { text: text.to_owned(), terms, value, uncertainty, group_weights: None }
+    }
+
     fn parse(value: &Value) -> Result<View> {
         match value {
             Value::String(text) => View::parse_text(text),
@@ -134,7 +180,7 @@ impl View {
     }
 
     fn parse_object(value: &Value, object: &Map<String, Value>) -> Result<View> {
-        const KEYS: [&str; 5] = ["view", "assets", "return", "confidence", "variance"];
+        const KEYS: [&str; 6] = ["view", "assets", "return", "confidence", "variance", "group_weights"];
         for key in object.keys() {
             if !KEYS.contains(&key.as_str()) {
                 return Err(Error::UnknownName {
@@ -169,6 +215,7 @@ impl View {
                 return Err(invalid(&written, "give a confidence or a variance, not both"));
             }
         };
+        view.group_weights = object.get("group_weights").map(GroupWeights::from_json).transpose()?;
         Ok(view)
     }
 
@@ -203,7 +250,7 @@ impl View {
             sign = Some(next_sign);
             start = index + 1;
         }
-        View { text: text.trim().to_owned(), terms, value, uncertainty: Uncertainty::Proportional }.checked()
+        View::new(text.trim(), terms, value).checked()
     }
 
     fn checked(self) -> Result<View> {
@@ -244,9 +291,10 @@ impl View {
             if members.is_empty() {
                 return Err(self.invalid(&format!("none of the tickers is in {name}")));
             }
+            let equal = self.group_weights == Some(GroupWeights::Equal);
             let total: f64 = members.iter().map(|&index| weights[index]).sum();
             let share = |index: usize| {
-                if total > 0.0 { weights[index] / total } else { 1.0 / members.len() as f64 }
+                if total > 0.0 && !equal { weights[index] / total } else { 1.0 / members.len() as f64 }
             };
             return Ok(members.iter().map(|&index| (index, share(index))).collect());
         }
@@ -284,7 +332,7 @@ fn parse_assets(written: &str, assets: &Map<String, Value>, value: &Value) -> Re
             Ok((name.clone(), coefficient))
         })
         .collect::<Result<_>>()?;
-    View { text: written.to_owned(), terms, value, uncertainty: Uncertainty::Proportional }.checked()
+    View::new(written, terms, value).checked()
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -525,5 +573,14 @@ mod tests {
             }
         }
         assert!(matches!(resolve("sector:Zed = 5%"), Err(Error::UnknownName { .. })));
+        let weighed = |group_weights: &str| {
+            let view = json!({ "view": "sector:X - 2 sector:Y = 5%", "group_weights": group_weights });
+            Views::parse(&view)?.resolve(&universe, &groups, &weights).map(|v| v.p.row(0).to_vec())
+        };
+        assert_eq!(weighed("equal").unwrap(), [0.5, 0.5, -2.0]);
+        assert!((weighed("market").unwrap()[0] - 0.25).abs() < 1e-15);
+        assert!(
+            matches!(weighed("cap"), Err(Error::UnknownName { valid, .. }) if valid == ["market", "equal"])
+        );
     }
 }

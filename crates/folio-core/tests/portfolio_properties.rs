@@ -186,6 +186,16 @@ impl Draw {
         problem
     }
 
+    /// The tickers in another order.
+    fn order(self) -> Vec<usize> {
+        let mut number = Draw { seed: self.seed.rotate_left(32), ..self }.numbers();
+        let mut order: Vec<usize> = (0..self.assets).collect();
+        for i in (1..order.len()).rev() {
+            order.swap(i, ((i + 1) as f64 * number()) as usize % (i + 1));
+        }
+        order
+    }
+
     /// Returns of days for tail risks.
     fn history(self) -> Array2<f64> {
         let mut number = Draw { seed: !self.seed, ..self }.numbers();
@@ -261,6 +271,15 @@ fn constraints(problem: &Problem) -> Value {
 
 /// The engine's answer with the tickers in this order, put back into their own.
 fn weights(problem: &Problem, history: &Array2<f64>, order: &[usize]) -> folio_core::Result<Array1<f64>> {
+    weights_within(&constraints(problem), problem, history, order)
+}
+
+fn weights_within(
+    constraints: &Value,
+    problem: &Problem,
+    history: &Array2<f64>,
+    order: &[usize],
+) -> folio_core::Result<Array1<f64>> {
     let sigma = problem.sigma();
     let universe = Universe::new(&order.iter().map(|&i| ticker(i)).collect::<Vec<_>>())?;
     let turned = Array2::from_shape_fn(sigma.dim(), |(i, j)| sigma[[order[i], order[j]]]);
@@ -272,7 +291,7 @@ fn weights(problem: &Problem, history: &Array2<f64>, order: &[usize]) -> folio_c
         market_weights: None,
         history: Some(&Array2::from_shape_fn(history.dim(), |(day, i)| history[[day, order[i]]])),
     };
-    let constraints = Constraints::from_json(&constraints(problem))?;
+    let constraints = Constraints::from_json(constraints)?;
     let found = optimize(&market, Objective::parse(problem.objective)?, &constraints, &Cancel::default())?;
     let mut weights = Array1::zeros(order.len());
     for (&place, weight) in order.iter().zip(&found) {
@@ -403,12 +422,7 @@ proptest! {
 
     #[test]
     fn the_order_of_tickers_does_not_matter(draw in regular()) {
-        let history = draw.history();
-        let mut number = Draw { seed: draw.seed.rotate_left(32), ..draw }.numbers();
-        let mut order: Vec<usize> = (0..draw.assets).collect();
-        for i in (1..order.len()).rev() {
-            order.swap(i, ((i + 1) as f64 * number()) as usize % (i + 1));
-        }
+        let (history, order) = (draw.history(), draw.order());
         for objective in SMOOTH {
             let problem = draw.problem(objective);
             match (in_order(&problem, &history), weights(&problem, &history, &order)) {
@@ -421,6 +435,31 @@ proptest! {
                 }
                 (Err(Error::Infeasible { .. }), Err(Error::Infeasible { .. })) => {}
                 (one, other) => prop_assert!(false, "{objective}: {:?} {:?}", one.err(), other.err()),
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(CASES))]
+
+    /// Those that look at the covariance alone and take no limits.
+    #[test]
+    fn risks_are_shared_whatever_the_order(draw in regular()) {
+        for objective in ["risk_parity", "hrp", "herc", "nco"] {
+            let (problem, history) = (draw.problem(objective), draw.history());
+            let own: Vec<usize> = (0..draw.assets).collect();
+            let find = |order: &[usize]| weights_within(&json!({}), &problem, &history, order).unwrap();
+            let (weights, other) = (find(&own), find(&draw.order()));
+            prop_assert!((weights.sum() - 1.0).abs() <= FEASIBLE, "{objective}: {}", weights.sum());
+            prop_assert!(weights.iter().all(|w| *w >= 0.0), "{objective}: {weights}");
+            let moved = (&weights - &other).iter().fold(0.0_f64, |moved, d| moved.max(d.abs()));
+            // The leaves' natural order is that of the tickers where two of them merge, and halves of odd lists depend on it.
+            prop_assert!(objective == "hrp" || moved <= 1e-9, "{objective}: {moved:e}");
+            if objective == "risk_parity" {
+                let shares = &weights * &problem.sigma().dot(&weights) / problem.volatility(&weights).powi(2);
+                let off = shares.iter().fold(0.0_f64, |off, share| off.max((share * draw.assets as f64 - 1.0).abs()));
+                prop_assert!(off <= OPTIMAL, "shares of the risk {shares}");
             }
         }
     }

@@ -112,7 +112,8 @@ fn least_variance(matrix: &Array2<f64>, cancel: &Cancel) -> Result<Array1<f64>> 
     let budget = Row { name: String::new(), coefficients: vec![1.0; n], lower: 1.0, upper: 1.0 };
     let set = Polytope { lower: vec![0.0; n], upper: vec![1.0; n], rows: vec![budget] };
     let family = Family::new(matrix, &Array1::zeros(n), &set, cancel)?;
-    family.at(0.0, &family.start(n), cancel).map(|point| point.x)
+    // A weight at its bound may be a rounding beyond it.
+    family.at(0.0, &family.start(n), cancel).map(|point| point.x.mapv(|weight| weight.clamp(0.0, 1.0)))
 }
 
 impl Clusters {

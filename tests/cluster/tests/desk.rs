@@ -262,7 +262,7 @@ fn failures_are_rows_and_the_last_good_weights_stay() {
     assert_eq!(
         told,
         "infeasible constraints|Max_weight (0.1 for each of 3 tickers) sums to 0.3, the weights must sum to 1.|\
-         Feasible: max_weight at least 0.333333."
+         Feasible: max_weight at least 0.333334."
     );
     assert_eq!(weights(&mut session), good);
 }

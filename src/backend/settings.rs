@@ -97,6 +97,13 @@ fn available_cores() -> usize {
 
 /// Declares the settings to the server and reserves their prefix.
 pub fn register() {
+    register_inputs();
+    register_limits();
+    reserve_prefix();
+}
+
+/// What results depend on.
+fn register_inputs() {
     GucRegistry::define_string_guc(
         c"folio.prices",
         c"The relation that prices are read from.",
@@ -123,6 +130,20 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"folio.seed",
+        c"The seed of the models that use random numbers.",
+        c"The same prices, settings and seed give the same result, bit for bit.",
+        &SEED,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// What a call may take of the machine, and what it says meanwhile.
+fn register_limits() {
     GucRegistry::define_int_guc(
         c"folio.max_threads",
         c"How many compute threads may run at once over all sessions; 0 means the cores that the server may use.",
@@ -162,17 +183,6 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
-        c"folio.seed",
-        c"The seed of the models that use random numbers.",
-        c"The same prices, settings and seed give the same result, bit for bit.",
-        &SEED,
-        0,
-        i32::MAX,
-        GucContext::Userset,
-        GucFlags::default(),
-    );
-    reserve_prefix();
 }
 
 fn preloading() -> bool {

@@ -49,6 +49,16 @@ impl Case {
         )
     }
 
+    /// The best of a golden case, whose turnover is from the market's weights.
+    fn golden_best(&self, objective: &str, options: &Value) -> Array1<f64> {
+        let mut constraints = options.clone();
+        if options.get("max_turnover").is_some() {
+            constraints["current_weights"] =
+                golden("black_litterman.json")["inputs"]["market_weights"].clone();
+        }
+        self.best(objective, constraints).unwrap_or_else(|error| panic!("{objective} {options}: {error:?}"))
+    }
+
     fn variance(&self, w: &Array1<f64>) -> f64 {
         w.dot(&self.covariance.matrix().dot(w))
     }
@@ -80,12 +90,7 @@ fn limited_optima_are_those_of_another_solver() {
     for golden in cases {
         let (objective, options) = (golden["objective"].as_str().unwrap(), &golden["options"]);
         let name = format!("{objective} {options}");
-        let mut constraints = options.clone();
-        if options.get("max_turnover").is_some() {
-            constraints["current_weights"] =
-                self::golden("black_litterman.json")["inputs"]["market_weights"].clone();
-        }
-        let weights = case.best(objective, constraints).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let weights = case.golden_best(objective, options);
         let expected = vector(&golden["weights"]);
         largest = largest.max(worst(&weights, &expected));
         // The other one's weights are good to the root of its tolerance, its value far better.
@@ -175,12 +180,7 @@ fn tails_within_a_tracking_error_are_those_of_another_solver() {
     for golden in cases {
         let (objective, options) = (golden["objective"].as_str().unwrap(), &golden["options"]);
         let name = format!("{objective} {options}");
-        let mut constraints = options.clone();
-        if options.get("max_turnover").is_some() {
-            constraints["current_weights"] =
-                self::golden("black_litterman.json")["inputs"]["market_weights"].clone();
-        }
-        let weights = case.best(objective, constraints).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let weights = case.golden_best(objective, options);
         let limit = options["max_tracking_error"].as_f64().unwrap();
         assert!(case.tracking_error(&weights) <= limit + 1e-9, "{name}");
         let found = tail(objective, options["confidence"].as_f64().unwrap_or(0.95), &weights);

@@ -9,5 +9,6 @@ pub mod model;
 pub mod panel;
 pub mod portfolio;
 pub mod task;
+pub mod work;
 
 pub use error::{Error, Result};

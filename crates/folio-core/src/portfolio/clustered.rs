@@ -15,6 +15,7 @@ use super::covariance::Covariance;
 use super::hierarchical::{self, HierarchicalOptions, Linkage, Tree};
 use super::quadratic::Family;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
 
 /// The most clusters that the rule looks at, where the root of the number of tickers is not more.
@@ -95,9 +96,16 @@ pub fn nco(covariance: &Covariance, options: HierarchicalOptions, cancel: &Cance
         Ok(weights)
     };
     let portfolios = members.iter().map(inside).collect::<Result<Vec<Array1<f64>>>>()?;
-    let risks: Vec<Array1<f64>> = portfolios.iter().map(|portfolio| matrix.dot(portfolio)).collect();
     let k = portfolios.len();
-    let between = Array2::from_shape_fn((k, k), |(i, j)| portfolios[i.max(j)].dot(&risks[i.min(j)]));
+    let mut risks = Vec::with_capacity(k);
+    for portfolio in watched(&portfolios, matrix.len(), cancel) {
+        risks.push(matrix.dot(portfolio?));
+    }
+    let mut between = Array2::zeros((k, k));
+    for i in watched(0..k, k * matrix.nrows(), cancel) {
+        let i = i?;
+        (0..k).for_each(|j| between[[i, j]] = portfolios[i.max(j)].dot(&risks[i.min(j)]));
+    }
     let shares = least_variance(&between, cancel)?;
     let mut weights = Array1::zeros(matrix.nrows());
     for (portfolio, share) in portfolios.iter().zip(shares) {
@@ -159,6 +167,7 @@ fn bend(tree: &Tree, distances: &Array2<f64>, cancel: &Cancel) -> Result<usize> 
     let mut dispersion = Vec::with_capacity(most + 1);
     for count in 1..=most + 1 {
         cancel.check()?;
+        work::count(n * n);
         let of_cluster = |(_, members): (usize, Vec<usize>)| {
             let pairs =
                 members.iter().enumerate().flat_map(|(at, &i)| members[..at].iter().map(move |&j| (i, j)));

@@ -9,7 +9,11 @@ use ndarray::{Array1, Array2};
 
 use super::covariance::Covariance;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
+
+/// What the distance of a pair takes.
+const DISTANCE: usize = 15;
 
 /// How the distance of two clusters follows from those of their members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,7 +118,7 @@ pub fn hrp(covariance: &Covariance, options: HierarchicalOptions, cancel: &Cance
         LeafOrder::Optimal => optimal_order(&tree, &distances, cancel)?,
     };
     let mut weights = Array1::ones(n);
-    bisect(matrix, &order, &mut weights);
+    bisect(matrix, &order, &mut weights, cancel)?;
     let total = weights.sum();
     Ok(weights / total)
 }
@@ -134,6 +138,8 @@ pub(super) fn distances(covariance: &Covariance, distance: Distance, cancel: &Ca
     }
     let matrix = covariance.matrix();
     let n = sd.len();
+    cancel.check()?;
+    work::count(DISTANCE * n * n);
     let apart = Array2::from_shape_fn((n, n), |(i, j)| {
         if i == j { 0.0 } else { ((1.0 - matrix[[i, j]] / (sd[i] * sd[j])) / 2.0).clamp(0.0, 1.0).sqrt() }
     });
@@ -146,8 +152,8 @@ pub(super) fn distances(covariance: &Covariance, distance: Distance, cancel: &Ca
 fn euclidean(apart: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     let n = apart.nrows();
     let mut distances = Array2::zeros((n, n));
-    for i in 0..n {
-        cancel.check()?;
+    for i in watched(0..n, n * n, cancel) {
+        let i = i?;
         for j in 0..i {
             let squares = apart.row(i).iter().zip(apart.row(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
             distances[[i, j]] = squares.sqrt();
@@ -192,8 +198,9 @@ pub(super) fn cluster(distances: &Array2<f64>, linkage: Linkage, cancel: &Cancel
     let mut number: Vec<Option<usize>> = (0..n).map(Some).collect();
     let mut merges = Vec::with_capacity(n.saturating_sub(1));
     for merge in 0..n.saturating_sub(1) {
-        cancel.check()?;
         let live: Vec<usize> = (0..n).filter(|&i| number[i].is_some()).collect();
+        cancel.check()?;
+        work::count(live.len() * live.len() / 2);
         let (mut a, mut b, mut nearest) = (live[0], live[1], f64::INFINITY);
         for (at, &i) in live.iter().enumerate() {
             for &j in &live[at + 1..] {
@@ -247,6 +254,7 @@ fn optimal_order(tree: &Tree, distances: &Array2<f64>, cancel: &Cancel) -> Resul
         let (a, b) = (halves[left].concat(), halves[right].concat());
         for &u in &a {
             cancel.check()?;
+            work::count(2 * b.len() * (a.len() + b.len()));
             // To each leaf l of B: the least sum of A with u at its left end and then l, and the k it is over.
             let opposite = across(&halves[left], u);
             let reach = |&l: &usize| {
@@ -297,10 +305,16 @@ fn across(halves: &[Vec<usize>; 2], leaf: usize) -> &[usize] {
 
 /// Halves the list of leaves again and again; each half gets the share of the other's variance, where the variance
 /// of a half is that of its inverse-variance portfolio (the paper's algorithm 3).
-fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>) {
+fn bisect(
+    matrix: &Array2<f64>,
+    order: &[usize],
+    weights: &mut Array1<f64>,
+    cancel: &Cancel,
+) -> Result<()> {
     if order.len() < 2 {
-        return;
+        return Ok(());
     }
+    cancel.check()?;
     let (left, right) = order.split_at(order.len() / 2);
     let (risk_left, risk_right) = (cluster_variance(matrix, left), cluster_variance(matrix, right));
     let share = 1.0 - risk_left / (risk_left + risk_right);
@@ -310,12 +324,13 @@ fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>) {
     for &leaf in right {
         weights[leaf] *= 1.0 - share;
     }
-    bisect(matrix, left, weights);
-    bisect(matrix, right, weights);
+    bisect(matrix, left, weights, cancel)?;
+    bisect(matrix, right, weights, cancel)
 }
 
 /// The variance of the inverse-variance portfolio of some tickers.
 pub(super) fn cluster_variance(matrix: &Array2<f64>, members: &[usize]) -> f64 {
+    work::count(members.len() * members.len());
     let inverse: Vec<f64> = members.iter().map(|&i| 1.0 / matrix[[i, i]]).collect();
     let total: f64 = inverse.iter().sum();
     let mut variance = 0.0;

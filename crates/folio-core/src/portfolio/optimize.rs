@@ -18,7 +18,7 @@ use super::turnover::Trades;
 use super::universe;
 use super::{cardinality, clustered, feasibility, hierarchical, risk_parity};
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// The most programs that the search for a lambda solves; each halves the interval at the worst, and a double has
 /// 64 bits.
@@ -268,8 +268,7 @@ impl<'a> Search<'a> {
             cancel,
         };
         search.returns = search.gain(market.returns);
-        search.sigma = search.penalised(0.0);
-        cancel.check()?;
+        search.sigma = search.penalised(0.0)?;
         Ok(search)
     }
 
@@ -338,12 +337,14 @@ impl<'a> Search<'a> {
     }
 
     /// Sigma with the penalty's share on the diagonal, over the variables.
-    fn penalised(&self, penalty: f64) -> Array2<f64> {
+    fn penalised(&self, penalty: f64) -> Result<Array2<f64>> {
+        self.cancel.check()?;
+        work::count(self.market.covariance.matrix().len());
         let mut hessian = self.market.covariance.matrix().clone();
         hessian.diag_mut().mapv_inplace(|value| value + penalty);
         match &self.trades {
-            Some(trades) => trades.hessian(&hessian),
-            None => hessian,
+            Some(trades) => trades.hessian(&hessian, self.cancel),
+            None => Ok(hessian),
         }
     }
 
@@ -408,7 +409,7 @@ impl<'a> Search<'a> {
     }
 
     fn min_volatility(&self) -> Result<Array1<f64>> {
-        let hessian = self.penalised(self.l2);
+        let hessian = self.penalised(self.l2)?;
         let programs = self.programs(&hessian, &self.returns)?;
         programs.at(0.0, &self.start(&programs.family)).map(|point| point.x)
     }
@@ -421,7 +422,7 @@ impl<'a> Search<'a> {
             expected: "daily returns".to_owned(),
         })?;
         let (mapped, start) = match &self.trades {
-            Some(trades) => (Some(trades.forms(history)), trades.start()),
+            Some(trades) => (Some(trades.forms(history, self.cancel)?), trades.start()),
             None => (None, market::equal_weights(self.set.len())),
         };
         let history = mapped.as_ref().unwrap_or(history);
@@ -433,7 +434,7 @@ impl<'a> Search<'a> {
     /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
     fn quadratic_utility(&self) -> Result<Array1<f64>> {
         let delta = self.market.risk_aversion.value();
-        let hessian = self.penalised(2.0 * self.l2 / delta);
+        let hessian = self.penalised(2.0 * self.l2 / delta)?;
         let programs = self.programs(&hessian, &self.returns)?;
         programs.at(1.0 / delta, &self.start(&programs.family)).map(|point| point.x)
     }
@@ -443,7 +444,7 @@ impl<'a> Search<'a> {
     /// a'Hb = 0 and b'Hb = e'b.
     fn max_sharpe(&self) -> Result<Array1<f64>> {
         let excess = self.gain(&(self.market.returns - self.market.risk_free_rate));
-        let hessian = self.penalised(self.l2);
+        let hessian = self.penalised(self.l2)?;
         let programs = self.programs(&hessian, &excess)?;
         let first = programs.at(0.0, &self.start(&programs.family))?;
         if excess.dot(&first.x) <= 0.0 {
@@ -496,7 +497,7 @@ impl<'a> Search<'a> {
 
     fn efficient_return(&self, target: f64) -> Result<Array1<f64>> {
         let returns = &self.returns;
-        let hessian = self.penalised(self.l2);
+        let hessian = self.penalised(self.l2)?;
         let programs = self.programs(&hessian, returns)?;
         let first = programs.at(0.0, &self.start(&programs.family))?;
         if returns.dot(&first.x) >= target {
@@ -566,11 +567,11 @@ impl<'a> Search<'a> {
             return self.search(&plain, first, Safe::Low, step).map(|point| point.x);
         }
         let at = |lambda: f64, near: &ActiveSet| {
-            let hessian = self.penalised(2.0 * self.l2 * lambda);
+            let hessian = self.penalised(2.0 * self.l2 * lambda)?;
             self.programs(&hessian, returns)?.at(lambda, near)
         };
         // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
-        let end = self.penalised(2.0 * self.l2) - &self.sigma;
+        let end = self.penalised(2.0 * self.l2)? - &self.sigma;
         let end = self.programs(&end, returns)?.at(1.0, &first.active)?.x;
         if variance(&self.sigma, end.view()) <= target * target {
             return Ok(end);

@@ -11,7 +11,11 @@ use crate::task::Cancel;
 /// The most nodes of a search: about a second. What is not proven by then is rarely far from the best.
 const MAX_NODES: usize = 5_000_000;
 
-/// Nodes between two looks at the cancel flag; a node takes some 100 ns.
+/// The most numbers of shares that are tried, those included from which no node follows: no other bound holds where a share
+/// costs less than the rounding of the money, and stepping down share by share changes nothing. Ten for each node.
+const MAX_TRIALS: usize = 10 * MAX_NODES;
+
+/// Trials between two looks at the cancel flag; one takes some 100 ns.
 const LOOK: usize = 1 << 14;
 
 /// Differences under this share of the money are rounding.
@@ -48,6 +52,7 @@ struct Search<'a> {
     best: Option<Vec<i64>>,
     least: f64,
     nodes: usize,
+    trials: usize,
     cancel: &'a Cancel,
 }
 
@@ -93,11 +98,12 @@ pub(crate) fn nearest(
         best: None,
         least: deviation(known, prices, amounts) - ROUNDING * money,
         nodes: 0,
+        trials: 0,
         tickers,
         cancel,
     };
     search.visit(0, 0.0, 0.0)?;
-    Ok((search.nodes < MAX_NODES).then(|| search.best.unwrap_or_else(|| known.to_vec())))
+    Ok((!search.is_over()).then(|| search.best.unwrap_or_else(|| known.to_vec())))
 }
 
 fn sums_from(tickers: &[Ticker], of: impl Fn(&Ticker) -> f64) -> Vec<f64> {
@@ -117,12 +123,14 @@ fn sums_before(tickers: &[Ticker], of: impl Fn(&Ticker) -> f64) -> Vec<f64> {
 }
 
 impl Search<'_> {
+    /// Whether the search ended without a proof.
+    fn is_over(&self) -> bool {
+        self.nodes >= MAX_NODES || self.trials >= MAX_TRIALS
+    }
+
     /// Decides on the tickers from `place` on, after `spent` and `deviation` for those before.
     fn visit(&mut self, place: usize, spent: f64, deviation: f64) -> Result<()> {
         self.nodes += 1;
-        if self.nodes.is_multiple_of(LOOK) {
-            self.cancel.check()?;
-        }
         let Some(ticker) = self.tickers.get(place) else {
             self.least = deviation - ROUNDING * self.money;
             let mut best = vec![0; self.shares.len()];
@@ -134,10 +142,16 @@ impl Search<'_> {
         };
         let (price, floor, rest) = (ticker.price, ticker.floor, ticker.rest);
         let most = if place < self.gaining { floor + 1 } else { floor };
-        for shares in (0..=most).rev() {
+        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
+        let paid = ((self.money - spent) / price).floor() as i64;
+        for shares in (0..=most.min(paid.saturating_add(1))).rev() {
+            self.trials += 1;
+            if self.trials.is_multiple_of(LOOK) {
+                self.cancel.check()?;
+            }
             let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
             let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
-            if self.nodes >= MAX_NODES {
+            if self.is_over() {
                 return Ok(());
             }
             let bound = self.bound(place + 1, spent, deviation);

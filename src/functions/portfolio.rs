@@ -3,11 +3,11 @@
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{self, CovarianceMethod, FixMethod};
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
 use folio_core::portfolio::memory;
-use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::objective::problem::Objective;
 use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
 use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};

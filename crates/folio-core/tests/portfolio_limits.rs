@@ -4,12 +4,12 @@ mod portfolio_support;
 
 use folio_core::Error;
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
-use folio_core::portfolio::clustered::clusters;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
-use folio_core::portfolio::hierarchical::HierarchicalOptions;
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::clustered::clusters;
+use folio_core::portfolio::objective::hierarchical::HierarchicalOptions;
+use folio_core::portfolio::objective::problem::{Market, Objective, optimize};
 use folio_core::portfolio::request::{Request, efficient_frontier};
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::{Cancel, Seed};

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use folio_core::Error;
 use folio_core::portfolio::allocation::{DiscreteAllocation, Method, discrete_allocation};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize, risk_contributions};
+use folio_core::portfolio::objective::problem::{Market, Objective, optimize, risk_contributions};
 use folio_core::portfolio::request::{
     Request, RiskFreeRate, efficient_frontier, portfolio_performance, risk_map,
 };

@@ -2,10 +2,10 @@
 
 mod portfolio_support;
 
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::{self, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::problem::{Market, Objective, optimize};
 use folio_core::task::Cancel;
 use ndarray::Array1;
 use portfolio_support::*;

@@ -4,10 +4,10 @@
 mod optimality;
 
 use folio_core::Error;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::Covariance;
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::RiskAversion;
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::problem::{Market, Objective, optimize};
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::{Cancel, Seed};
 use ndarray::{Array1, Array2};

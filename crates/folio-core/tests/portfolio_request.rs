@@ -4,12 +4,12 @@ mod portfolio_support;
 
 use folio_core::Error;
 use folio_core::portfolio::black_litterman::{Omega, bl_posterior};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{
     Covariance, CovarianceMethod, FixMethod, fix_nonpositive_semidefinite,
 };
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
-use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::objective::problem::Objective;
 use folio_core::portfolio::request::{
     Allocation, Request, RiskFreeRate, black_litterman, efficient_frontier, optimize_portfolio,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ndarray::Array1;
 use serde_json::Value;
 
-use super::constraint::Constraints;
-use super::optimize::{self, Market, Objective};
+use super::limit::constraint::Constraints;
+use super::objective::problem::{self, Market, Objective};
 use super::universe::{self, Universe};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -31,7 +31,7 @@ pub struct FrontierPoint {
 /// return. `points` is at least 2.
 ///
 /// # Errors
-/// Those of [`optimize::optimize`], and [`Error::InvalidArgument`] for `points`.
+/// Those of [`problem::optimize`], and [`Error::InvalidArgument`] for `points`.
 pub fn efficient_frontier(
     market: &Market<'_>,
     constraints: &Constraints,
@@ -53,14 +53,14 @@ pub fn efficient_frontier(
         });
     }
     let free = constraints.without_transaction_cost();
-    let first = optimize::optimize(market, Objective::MinVolatility, &free, cancel)?;
-    let largest = optimize::largest_return(market, constraints, cancel)?;
+    let first = problem::optimize(market, Objective::MinVolatility, &free, cancel)?;
+    let largest = problem::largest_return(market, constraints, cancel)?;
     let least = market.returns.dot(&first);
     let mut frontier = vec![describe(market, first)];
     for step in 1..points {
         let target = least + (largest - least) * step as f64 / (points - 1) as f64;
         let constraints = Constraints { target_return: Some(target), ..constraints.clone() };
-        let weights = optimize::optimize(market, Objective::EfficientReturn, &constraints, cancel)?;
+        let weights = problem::optimize(market, Objective::EfficientReturn, &constraints, cancel)?;
         frontier.push(describe(market, weights));
     }
     Ok(frontier)
@@ -90,7 +90,7 @@ pub fn risk_map(
     cancel: &Cancel,
 ) -> Result<RiskMap> {
     let frontier = efficient_frontier(market, constraints, points, cancel)?;
-    let max_sharpe = match optimize::optimize(market, Objective::MaxSharpe, constraints, cancel) {
+    let max_sharpe = match problem::optimize(market, Objective::MaxSharpe, constraints, cancel) {
         Ok(weights) => Some(describe(market, weights)),
         // The constraints have a portfolio, as there is a frontier: it is the risk-free rate that none beats.
         Err(Error::Infeasible { .. }) => None,
@@ -136,14 +136,14 @@ pub fn performance(
     benchmark: Option<&Array1<f64>>,
 ) -> Performance {
     let expected_return = market.returns.dot(weights);
-    let volatility = optimize::volatility(market.covariance, weights);
+    let volatility = problem::volatility(market.covariance, weights);
     let excess = expected_return - weights.sum() * market.risk_free_rate;
     let active = benchmark.map(|benchmark| weights - benchmark);
     Performance {
         expected_return,
         volatility,
         sharpe_ratio: (volatility > 0.0).then(|| excess / volatility),
-        tracking_error: active.as_ref().map(|active| optimize::volatility(market.covariance, active)),
+        tracking_error: active.as_ref().map(|active| problem::volatility(market.covariance, active)),
         turnover: active.map(|active| active.iter().map(|change| change.abs()).sum()),
     }
 }

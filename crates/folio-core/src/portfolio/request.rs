@@ -4,11 +4,11 @@ use ndarray::{Array1, Array2};
 use serde_json::Value;
 
 use super::black_litterman::{self, Omega, ViewReport};
-use super::constraint::Constraints;
 use super::covariance::{Covariance, CovarianceMethod};
 use super::frontier::{self, FrontierPoint, Performance, RiskMap};
+use super::limit::constraint::Constraints;
 use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
-use super::optimize::{self, Market, Objective};
+use super::objective::problem::{self, Market, Objective};
 use super::universe;
 use super::views::Views;
 use crate::Result;
@@ -223,8 +223,8 @@ impl Request {
             market_weights: Some(&ground.market_weights),
             history: Some(history),
         };
-        let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
-        let contributions = optimize::risk_contributions(covariance, &weights);
+        let weights = problem::optimize(&market, self.objective, &self.constraints, cancel)?;
+        let contributions = problem::risk_contributions(covariance, &weights);
         let volatilities = covariance.volatility();
         let holding = |i: usize| Holding {
             ticker: covariance.universe().tickers()[i].clone(),

@@ -11,7 +11,7 @@
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
 
-use super::constraint::Groups;
+use super::limit::constraint::Groups;
 use super::universe::{self, Universe};
 use crate::{Error, Result};
 

@@ -2,10 +2,10 @@
 #![allow(dead_code)]
 
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
+use folio_core::portfolio::limit::constraint::Constraints;
 use folio_core::portfolio::market::Prior;
-use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::objective::problem::Objective;
 use folio_core::portfolio::request::Request;
 use folio_core::task::Seed;
 use ndarray::{Array, Array1, Array2, Dimension};

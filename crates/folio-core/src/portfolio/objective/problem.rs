@@ -1,22 +1,26 @@
 //! Mean-variance objectives over constraints.
 //!
-//! All of them lie on one line of quadratic programs ([`super::quadratic`]): each is the program of some lambda,
+//! All of them lie on one line of quadratic programs ([`crate::portfolio::solver::quadratic`]): each is the program of some lambda,
 //! which is known (minimum variance, quadratic utility) or is the root of a function of the solution (the tangency
 //! portfolio, a target risk, a target return). The root is found from the solution's own line, so that a few
 //! programs give it to the last bits.
 
 use ndarray::{Array1, Array2};
 
-use super::cone::ConeProgram;
-use super::constraint::{Constraints, PerTicker, Polytope};
-use super::covariance::Covariance;
-use super::market::{self, RiskAversion};
-use super::quadratic::{self, ActiveSet, Family, Point, variance};
+use super::clustered;
+use super::hierarchical;
+use super::risk_parity;
 use super::tail_risk::{self, Tail, Within};
-use super::tracking::{Programs, Tracking};
-use super::turnover::Trades;
-use super::universe;
-use super::{cardinality, clustered, feasibility, hierarchical, risk_parity};
+use crate::portfolio::covariance::Covariance;
+use crate::portfolio::limit::cardinality;
+use crate::portfolio::limit::constraint::{Constraints, PerTicker, Polytope};
+use crate::portfolio::limit::feasibility;
+use crate::portfolio::limit::tracking::{Programs, Tracking};
+use crate::portfolio::limit::turnover::Trades;
+use crate::portfolio::market::{self, RiskAversion};
+use crate::portfolio::solver::cone::ConeProgram;
+use crate::portfolio::solver::quadratic::{self, ActiveSet, Family, Point, variance};
+use crate::portfolio::universe;
 use crate::task::Cancel;
 use crate::{Error, Result};
 

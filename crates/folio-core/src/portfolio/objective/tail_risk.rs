@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use super::cone::{ConeOutcome, ConeProgram, SparseRow};
-use super::constraint::Polytope;
-use super::quadratic::{self, FEASIBILITY};
-use super::tracking::Ball;
+use crate::portfolio::limit::constraint::Polytope;
+use crate::portfolio::limit::tracking::Ball;
+use crate::portfolio::solver::cone::{ConeOutcome, ConeProgram, SparseRow};
+use crate::portfolio::solver::quadratic::{self, FEASIBILITY};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

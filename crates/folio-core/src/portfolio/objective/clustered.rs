@@ -10,10 +10,10 @@
 
 use ndarray::{Array1, Array2};
 
-use super::constraint::{Polytope, Row};
-use super::covariance::Covariance;
 use super::hierarchical::{self, HierarchicalOptions, Linkage, Tree};
-use super::quadratic::Family;
+use crate::portfolio::covariance::Covariance;
+use crate::portfolio::limit::constraint::{Polytope, Row};
+use crate::portfolio::solver::quadratic::Family;
 use crate::task::Cancel;
 use crate::{Error, Result};
 

@@ -16,9 +16,9 @@ use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1};
 
 use super::cone::{ConeOutcome, ConeProgram};
-use super::constraint::{Polytope, Row};
 use super::dual::{self, Limit};
 use super::linalg::{self, Cholesky};
+use crate::portfolio::limit::constraint::{Polytope, Row};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

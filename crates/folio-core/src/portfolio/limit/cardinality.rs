@@ -7,7 +7,7 @@
 use ndarray::Array1;
 
 use super::constraint::Polytope;
-use super::quadratic::FEASIBILITY;
+use crate::portfolio::solver::quadratic::FEASIBILITY;
 use crate::{Error, Result};
 
 /// Weights up to this size are rounding, and held by nobody.

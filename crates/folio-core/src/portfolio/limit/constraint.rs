@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::Array2;
 use serde_json::Value;
 
-use super::hierarchical::{Distance, HierarchicalOptions, LeafOrder, Linkage};
-use super::universe::{self, Universe};
+use crate::portfolio::objective::hierarchical::{Distance, HierarchicalOptions, LeafOrder, Linkage};
+use crate::portfolio::universe::{self, Universe};
 use crate::{Error, Result};
 
 /// Labels of tickers, by kind: `{"sector": {"AAPL": "Tech", "XOM": "Energy"}}`. A ticker may have the label null: it

@@ -9,11 +9,11 @@
 use ndarray::{Array1, Array2};
 
 use super::constraint::{Constraints, Polytope};
-use super::linalg;
-use super::optimize::{MAX_PROGRAMS, TARGET};
-use super::quadratic::{ActiveSet, Family, Point, variance};
 use super::turnover::Trades;
-use super::universe::{self, Universe};
+use crate::portfolio::objective::problem::{MAX_PROGRAMS, TARGET};
+use crate::portfolio::solver::linalg;
+use crate::portfolio::solver::quadratic::{ActiveSet, Family, Point, variance};
+use crate::portfolio::universe::{self, Universe};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

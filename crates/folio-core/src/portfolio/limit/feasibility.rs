@@ -1,9 +1,9 @@
 //! Why constraints have no portfolio, and what would have one.
 
-use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::Polytope;
-use super::quadratic::{self, FEASIBILITY};
-use super::universe::{self, Universe};
+use crate::portfolio::solver::cone::{ConeOutcome, ConeProgram};
+use crate::portfolio::solver::quadratic::{self, FEASIBILITY};
+use crate::portfolio::universe::{self, Universe};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

@@ -7,7 +7,7 @@
 
 use ndarray::{Array1, Array2};
 
-use super::covariance::Covariance;
+use crate::portfolio::covariance::Covariance;
 use crate::task::Cancel;
 use crate::{Error, Result};
 

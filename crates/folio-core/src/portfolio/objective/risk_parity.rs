@@ -3,8 +3,8 @@
 use faer::Mat;
 use ndarray::Array1;
 
-use super::covariance::Covariance;
-use super::linalg::{self, Cholesky};
+use crate::portfolio::covariance::Covariance;
+use crate::portfolio::solver::linalg::{self, Cholesky};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

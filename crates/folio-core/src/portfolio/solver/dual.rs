@@ -8,10 +8,10 @@
 use faer::Mat;
 use ndarray::Array1;
 
-use super::constraint::Polytope;
 use super::linalg::Cholesky;
 use super::quadratic::Held;
 use crate::Result;
+use crate::portfolio::limit::constraint::Polytope;
 use crate::task::Cancel;
 
 /// The most steps for each variable and row; two or three are usual.
@@ -236,8 +236,8 @@ impl Method<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::constraint::Row;
     use super::*;
+    use crate::portfolio::limit::constraint::Row;
 
     fn solved(rows: Vec<Row>, linear: [f64; 3]) -> Option<Solution> {
         let set = Polytope { lower: vec![0.0; 3], upper: vec![1.0; 3], rows };

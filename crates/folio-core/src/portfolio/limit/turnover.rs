@@ -7,11 +7,11 @@
 
 use ndarray::{Array1, Array2};
 
-use super::cone::{ConeOutcome, ConeProgram};
 use super::constraint::{Constraints, Polytope, Row};
 use super::feasibility;
-use super::quadratic;
-use super::universe::Universe;
+use crate::portfolio::solver::cone::{ConeOutcome, ConeProgram};
+use crate::portfolio::solver::quadratic;
+use crate::portfolio::universe::Universe;
 use crate::task::Cancel;
 use crate::{Error, Result};
 

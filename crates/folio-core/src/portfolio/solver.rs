@@ -1,0 +1,7 @@
+//! The mathematics of programs, which knows no market and no JSON: polytopes, quadratic and conic programs, and the
+//! linear algebra under them.
+
+pub(crate) mod cone;
+pub(crate) mod dual;
+pub(crate) mod linalg;
+pub(crate) mod quadratic;

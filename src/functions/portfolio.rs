@@ -4,11 +4,10 @@ use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
 use folio_core::portfolio::covariance::{self, CovarianceMethod, FixMethod};
-use folio_core::portfolio::limit::constraint::Constraints;
-use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use folio_core::portfolio::memory;
-use folio_core::portfolio::objective::problem::Objective;
-use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
+use folio_core::portfolio::objective::{self, Constraints};
+use folio_core::portfolio::request::{self, Allocation, Request};
 use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
@@ -208,9 +207,8 @@ fn efficient_frontier(
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let frontier = inputs.request(views).and_then(|request| {
-        let points = usize::try_from(points).unwrap_or(0);
         source.compute(move |returns, cancel| {
-            let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
+            let frontier = request::efficient_frontier(&request, returns, points.into(), cancel)?;
             Ok((returns.tickers().to_vec(), frontier))
         })
     });
@@ -480,7 +478,7 @@ impl Inputs {
             covariance: self
                 .covariance
                 .map_or(Ok(default.covariance), |name| CovarianceMethod::parse(&name))?,
-            objective: self.objective.map_or(Ok(default.objective), |name| Objective::parse(&name))?,
+            objective: self.objective.map_or(Ok(default.objective), |name| objective::by_name(&name))?,
             constraints: self
                 .constraints
                 .map(|JsonB(constraints)| Constraints::from_json(&constraints))

@@ -9,6 +9,7 @@ pub mod backtest;
 pub mod black_litterman;
 pub mod covariance;
 pub mod frontier;
+pub mod group;
 pub mod limit;
 pub mod market;
 pub mod memory;

@@ -8,10 +8,10 @@
 use faer::Mat;
 use ndarray::Array1;
 
+use super::active_set::{Held, Limit};
 use super::linalg::Cholesky;
-use super::quadratic::Held;
+use super::polytope::Polytope;
 use crate::Result;
-use crate::portfolio::limit::constraint::Polytope;
 use crate::task::Cancel;
 
 /// The most steps for each variable and row; two or three are usual.
@@ -27,13 +27,6 @@ const IMPLIED: f64 = 1e-9;
 pub(crate) struct Solution {
     pub(crate) x: Array1<f64>,
     pub(crate) binding: Vec<(Limit, f64)>,
-}
-
-/// A side of a bound or a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Bound(usize, Held),
-    Row(usize, Held),
 }
 
 struct Method<'a> {
@@ -236,8 +229,8 @@ impl Method<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::polytope::Row;
     use super::*;
-    use crate::portfolio::limit::constraint::Row;
 
     fn solved(rows: Vec<Row>, linear: [f64; 3]) -> Option<Solution> {
         let set = Polytope { lower: vec![0.0; 3], upper: vec![1.0; 3], rows };

@@ -2,6 +2,8 @@
 
 pub mod array;
 pub mod budget;
+#[allow(dead_code, reason = "the points follow with the reading path")]
+pub mod inject;
 pub mod pool;
 pub mod prices;
 pub mod report;

@@ -40,6 +40,7 @@ extension_sql_file!(
 pub extern "C-unwind" fn _PG_init() {
     backend::settings::register();
     backend::budget::register();
+    backend::inject::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -2,10 +2,16 @@
 
 pub mod array;
 pub mod budget;
+pub mod datum;
+mod encoding;
 pub mod pool;
 pub mod prices;
+pub mod query;
+mod relation;
 pub mod report;
 pub mod run_lock;
+pub mod server;
 pub mod settings;
+pub mod snapshot;
 pub mod subtransaction;
 pub mod timestamp;

@@ -12,12 +12,13 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::{AllocatedByRust, Array, Internal, JsonB, PgMemoryContexts, pg_sys};
+use pgrx::{AllocatedByRust, Array, Internal, PgMemoryContexts, pg_sys};
 use serde_json::Value;
 
 use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
+use crate::backend::datum::Json;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
@@ -56,11 +57,11 @@ unsafe impl SqlTranslatable for ForecastResult {
 fn forecast_values(
     prices: Option<Array<'_, f64>>,
     horizon: default!(Option<i32>, "21"),
-    options: default!(Option<JsonB>, "'{}'"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> ForecastResult {
     or_raise(required("prices", prices).and_then(|prices| {
         let prices = array::vector("prices", prices)?;
-        let options = ValueOptions::from_json(&options.map_or(Value::Null, |JsonB(options)| options))?;
+        let options = ValueOptions::from_json(&options.map_or(Value::Null, |Json(options)| options))?;
         forecast_series(options.series(&prices.to_vec())?, horizon, &options)
     }))
 }
@@ -81,10 +82,8 @@ fn forecast_series(series: Series, horizon: Option<i32>, options: &ValueOptions)
 
 fn composite(ensemble: &Ensemble) -> Result<ForecastResult> {
     let column = |value: fn(&forecast::Step) -> f64| ensemble.steps.iter().map(value).collect::<Vec<f64>>();
-    let internal = |error: &dyn std::fmt::Display| {
-        let hint = "This is a defect of pg_folio. Please report this text.";
-        Report::new(SqlState::INTERNAL_ERROR, "cannot build the result", error.to_string(), hint)
-    };
+    let internal =
+        |error: &dyn std::fmt::Display| Report::internal("cannot build the result", error.to_string());
     let mut tuple = PgHeapTuple::<AllocatedByRust>::new_composite_type("folio.forecast_result")
         .map_err(|error| internal(&error))?;
     tuple.set_by_name("forecast", column(|step| step.forecast)).map_err(|error| internal(&error))?;
@@ -120,7 +119,7 @@ fn forecast_agg_row_with_options(
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
     horizon: Option<i32>,
-    options: Option<JsonB>,
+    options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     add_row(state, ts, price, horizon, options, fcinfo)
@@ -145,11 +144,11 @@ fn add_row(
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
     horizon: Option<i32>,
-    options: Option<JsonB>,
+    options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     if !state.initialized() {
-        let options = options.map_or(Value::Null, |JsonB(options)| options);
+        let options = options.map_or(Value::Null, |Json(options)| options);
         let options = or_raise(ValueOptions::from_json(&options).map_err(Report::from));
         let empty = State { rows: Vec::new(), horizon, options };
         let mut context: pg_sys::MemoryContext = std::ptr::null_mut();

@@ -4,6 +4,7 @@ pub mod array;
 pub mod budget;
 pub mod datum;
 mod encoding;
+pub mod memory;
 pub mod pool;
 pub mod prices;
 pub mod query;

@@ -58,7 +58,8 @@ unsafe fn bytes<'a>(datum: pg_sys::Datum) -> &'a [u8] {
     }
 }
 
-fn limited(need_bytes: usize) -> Result<()> {
+/// Fails where something would take more than folio.memory_limit.
+pub fn limited(need_bytes: usize) -> Result<()> {
     let limit_bytes = Settings::read().memory_limit;
     if need_bytes > limit_bytes {
         return Err(folio_core::Error::MemoryLimit { need_bytes, limit_bytes }.into());

@@ -22,6 +22,7 @@ use pgrx::prelude::*;
 use pgrx::{check_for_interrupts, pg_sys};
 
 use super::budget::{self, Call, Phase, QUANTUM, Slot};
+use super::memory;
 use super::report::{self, Report, SqlState};
 use super::settings;
 
@@ -54,6 +55,7 @@ impl Pool {
     /// query already has its share of the cores.
     pub fn start(threads: usize) -> report::Result<Pool> {
         stop_at_exit();
+        memory::keep();
         MAIN_THREAD.with(|main| main.set(true));
         // SAFETY: a plain global that the server sets before it runs any query.
         let in_parallel_worker = unsafe { pg_sys::ParallelWorkerNumber } >= 0;
@@ -160,9 +162,10 @@ impl Notices {
     }
 }
 
-/// The flag that cancels a call. Work on the main thread finds out by itself that the user wants to stop.
+/// The flag that cancels a call, as soon as memory has run out too. Work on the main thread finds out by itself that the
+/// user wants to stop.
 pub fn cancel_flag() -> Cancel {
-    Cancel::polling(|| MAIN_THREAD.with(Cell::get) && stop_requested())
+    Cancel::polling(|| memory::exhausted() || (MAIN_THREAD.with(Cell::get) && stop_requested()))
 }
 
 thread_local! {

@@ -12,6 +12,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 
 use super::encoding;
+use super::memory;
 use super::report::{Report, Result};
 use super::server::{self, raw};
 use super::snapshot::with_snapshot;
@@ -154,6 +155,10 @@ impl<'a> Receiver<'a> {
     /// Gives a row to `each`; false when it wants no more.
     fn take(&mut self, row: &Row<'_>) -> bool {
         match catch_unwind(AssertUnwindSafe(|| (self.each)(row))) {
+            Ok(Ok(_)) if memory::exhausted() => {
+                self.outcome = Err(memory::out_of_memory());
+                false
+            }
             Ok(Ok(flow)) => flow.is_continue(),
             Ok(Err(report)) => {
                 self.outcome = Err(report);

@@ -12,6 +12,7 @@ use pgrx::{PgLogLevel, pg_sys};
 
 use super::budget::NoMemory;
 use super::encoding;
+use super::memory;
 use super::timestamp::to_postgres;
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
@@ -209,6 +210,9 @@ impl Report {
 
 impl From<Error> for Report {
     fn from(error: Error) -> Report {
+        if error == Error::Cancelled && memory::exhausted() {
+            return memory::out_of_memory();
+        }
         let (detail, hint) = detail_and_hint(&error);
         Report::new(state_of(&error), error.to_string(), detail, hint)
     }

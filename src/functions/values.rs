@@ -1,6 +1,8 @@
 //! Values in, values out: forecasts of bare numbers, which read no table and no setting that changes a number, so that
 //! parallel queries, partitions and other servers can run them anywhere.
 
+use std::cell::Cell;
+
 use folio_core::forecast::{
     self, Batches, DEFAULT_HORIZON, Ensemble, Horizon, ValueOptions, forecast as run_forecast,
 };
@@ -19,6 +21,7 @@ use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
 use crate::backend::datum::Json;
+use crate::backend::memory;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
@@ -93,12 +96,44 @@ fn composite(ensemble: &Ensemble) -> Result<ForecastResult> {
     Ok(ForecastResult(tuple))
 }
 
+thread_local! {
+    /// What the rows of all groups take that the session's aggregates have not finished: memory that Postgres does not see.
+    static GROUP_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
 /// What an aggregate has seen: the rows, and what the first of them said of horizon and options.
 struct State {
     rows: Vec<PriceRow>,
     horizon: Option<i32>,
     options: ValueOptions,
 }
+
+impl State {
+    /// Adds a row, if there is room for it beside those of the other groups.
+    fn push(&mut self, row: PriceRow) -> Result<()> {
+        if self.rows.len() == self.rows.capacity() {
+            let more = self.rows.len().max(FIRST_ROWS);
+            let need_bytes = GROUP_BYTES.get() + more * size_of::<PriceRow>();
+            let limit_bytes = Settings::read().price_bytes();
+            if need_bytes > limit_bytes {
+                return Err(Error::MemoryLimit { need_bytes, limit_bytes }.into());
+            }
+            self.rows.try_reserve_exact(more).map_err(|_| memory::out_of_memory())?;
+            GROUP_BYTES.set(need_bytes);
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        GROUP_BYTES.set(GROUP_BYTES.get().saturating_sub(self.rows.capacity() * size_of::<PriceRow>()));
+    }
+}
+
+/// The rows that a group has room for at first.
+const FIRST_ROWS: usize = 16;
 
 /// Takes a row into the aggregate.
 #[pg_extern(immutable, parallel_safe)]
@@ -162,21 +197,12 @@ fn add_row(
         };
     }
     // SAFETY: only this function makes the state, and it makes this.
-    if let Some(State { rows, .. }) = unsafe { state.get_mut::<State>() } {
+    if let Some(state) = unsafe { state.get_mut::<State>() } {
         let ts = from_micros(ts.map(TimestampWithTimeZone::into_inner));
         // NULL is no price, here as in a table: see the engine's panel.
-        rows.push(panel::PriceRow { ts, close: price.unwrap_or(f64::NAN) });
-        if rows.len().is_power_of_two() {
-            or_raise(room_for(2 * rows.len()));
-        }
+        or_raise(state.push(panel::PriceRow { ts, close: price.unwrap_or(f64::NAN) }));
     }
     state
-}
-
-/// The rows are memory that Postgres does not see.
-fn room_for(rows: usize) -> Result<()> {
-    let (need_bytes, limit_bytes) = (rows * size_of::<PriceRow>(), Settings::read().price_bytes());
-    if need_bytes > limit_bytes { Err(Error::MemoryLimit { need_bytes, limit_bytes }.into()) } else { Ok(()) }
 }
 
 fn only_in_an_aggregate() -> Report {

@@ -4,6 +4,8 @@ pub mod array;
 pub mod budget;
 pub mod datum;
 mod encoding;
+#[allow(dead_code, reason = "the points follow with the reading path")]
+pub mod inject;
 pub mod memory;
 pub mod pool;
 pub mod prices;

@@ -41,6 +41,7 @@ pub extern "C-unwind" fn _PG_init() {
     backend::memory::keep();
     backend::settings::register();
     backend::budget::register();
+    backend::inject::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

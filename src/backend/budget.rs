@@ -395,15 +395,6 @@ pub fn reserve(bytes: usize) -> Result<(), NoMemory> {
     Ok(())
 }
 
-/// How many bytes the innermost call may still take beside what it has, as far as the cluster's limit goes.
-pub fn left() -> usize {
-    let shared = Shared::get();
-    if shared.max_memory == 0 {
-        return usize::MAX;
-    }
-    usize::try_from(shared.max_memory.saturating_sub(shared.memory.load(Relaxed))).unwrap_or(usize::MAX)
-}
-
 impl Call {
     /// Registers a call of this session. Main thread only.
     pub fn start() -> Result<Call, TooManyCalls> {

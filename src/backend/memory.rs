@@ -8,6 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+use super::inject;
 use super::report::{Report, SqlState};
 
 /// What is kept aside: more than all threads of a call allocate between two looks at the flag.
@@ -50,7 +51,7 @@ unsafe impl GlobalAlloc for Allocator {
 }
 
 fn or_again(allocate: impl Fn() -> *mut u8) -> *mut u8 {
-    let pointer = allocate();
+    let pointer = if inject::allocation_fails() { std::ptr::null_mut() } else { allocate() };
     if pointer.is_null() && release() { allocate() } else { pointer }
 }
 

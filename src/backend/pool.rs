@@ -22,6 +22,7 @@ use pgrx::prelude::*;
 use pgrx::{check_for_interrupts, pg_sys};
 
 use super::budget::{self, Call, Phase, QUANTUM, Slot};
+use super::inject::{self, Point};
 use super::memory;
 use super::report::{self, Report, SqlState};
 use super::settings;
@@ -98,6 +99,7 @@ impl Pool {
     /// the cancel flag looks at the pending ones inside them.
     fn run_inline(&self, jobs: Vec<Job>, cancel: &Cancel) -> Result<(), Cancelled> {
         for job in jobs {
+            inject::point(Point::Interrupt);
             check_for_interrupts!();
             let slot = self.call.acquire(INLINE_PATIENCE, || cancel.check().is_err());
             check_for_interrupts!();
@@ -346,6 +348,7 @@ fn wait_for_wake_up(wake: &UnixStream) {
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
+    inject::point(Point::Interrupt);
     check_for_interrupts!();
 }
 

@@ -12,6 +12,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 
 use super::encoding;
+use super::inject::{self, Point};
 use super::memory;
 use super::report::{Report, Result};
 use super::server::{self, raw};
@@ -70,6 +71,7 @@ fn run(
     mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let text = encoding::to_server(statement)?;
+    inject::point(Point::Spi);
     let mut receiver = Receiver::new(&mut each);
     let mut options =
         pg_sys::SPIExecuteOptions { params: parameters(arguments), read_only, ..Default::default() };
@@ -193,6 +195,7 @@ unsafe extern "C-unwind" fn receive(
             let (value, is_null) = (*(*slot).tts_values.add(index), *(*slot).tts_isnull.add(index));
             *cell = Cell::new(value, is_null, (*attribute).attlen == -1);
         }
+        inject::point_in_executor();
         let goes_on = (*receiver.cast::<Receiver<'_>>()).take(&Row(&cells[..count as usize]));
         for cell in cells.iter().filter(|cell| cell.copied) {
             raw::pfree(cell.text.cast_mut().cast());

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use cee_scape::call_with_sigsetjmp;
 use pgrx::pg_sys;
 
+use super::inject::{self, Point};
 use super::report::{Report, Result};
 
 /// Functions of the server as they are, without pgrx' own catch around each: that one loses the SQLSTATE of a user's
@@ -75,6 +76,7 @@ pub unsafe fn call<T: Copy>(call: impl FnOnce() -> T) -> Result<T> {
 
 /// Ends the call here if the user wants it to.
 pub fn check_interrupts() -> Result<()> {
+    inject::point(Point::Interrupt);
     // SAFETY: on the main thread; the flag is the signal handlers'.
     unsafe {
         if pg_sys::InterruptPending != 0 {

@@ -216,7 +216,7 @@ fn as_reader(source: &PriceRelation, read: Result<()>) -> Result<()> {
 }
 
 /// The number of prices to keep of each ticker.
-pub fn history(days: i32) -> Result<usize> {
+pub fn history(days: i64) -> Result<usize> {
     match usize::try_from(days) {
         Ok(days @ 2..) => Ok(days),
         _ => Err(Error::InvalidArgument {

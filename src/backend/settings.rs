@@ -41,7 +41,7 @@ pub struct Settings {
     /// The relation that prices are read from, as the user writes it.
     pub prices: String,
     /// How many of the newest prices of a ticker are used.
-    pub history: i32,
+    pub history: i64,
     /// The names of the ensemble's models; empty means all.
     pub models: Vec<String>,
     /// How many threads a call computes on.
@@ -67,7 +67,7 @@ impl Settings {
         let models = if models == "all" { "" } else { &models };
         Settings {
             prices: text(&PRICES),
-            history: HISTORY.get(),
+            history: HISTORY.get().into(),
             models: models
                 .split(',')
                 .map(|name| name.trim().to_owned())

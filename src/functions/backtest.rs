@@ -23,7 +23,7 @@ use crate::backend::timestamp::with_time_zone;
 fn backtest(
     tickers: default!(Option<Names>, "NULL"),
     rebalance: default!(Option<Text>, "'month_end'"),
-    lookback: default!(Option<i32>, "252"),
+    lookback: default!(Option<i64>, "252"),
     objective: default!(Option<Text>, "NULL"),
     constraints: default!(Option<Json>, "NULL"),
     prior: default!(Option<Text>, "NULL"),
@@ -33,7 +33,7 @@ fn backtest(
     covariance: default!(Option<Text>, "NULL"),
     transaction_cost: default!(Option<f64>, "0"),
     benchmark: default!(Option<Text>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -80,7 +80,7 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
 fn run(
     backtest: Backtest,
     tickers: Option<Vec<String>>,
-    history: Option<i32>,
+    history: Option<i64>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<pg_sys::Oid>,
 ) -> Result<Vec<Day>> {

@@ -20,7 +20,7 @@ use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::timestamp::from_micros;
 
 /// The default width in pixels: a column of text on a desktop.
-const DEFAULT_WIDTH: i32 = 800;
+const DEFAULT_WIDTH: i64 = 800;
 
 /// The levels of a fan if none are named: what half of the outcomes, most, and nearly all of them are within.
 const DEFAULT_LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
@@ -45,15 +45,15 @@ const FRONTIER_POINTS: usize = 40;
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_chart(
     ticker: Option<Text>,
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     levels: default!(Option<Vec<Option<f64>>>, "NULL"),
     members: default!(Option<bool>, "NULL"),
-    recent: default!(Option<i32>, "NULL"),
+    recent: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
 ) -> Text {
     let relation = prices.map(|relation| relation.0);
@@ -81,10 +81,10 @@ fn frontier_chart(
     risk_free_rate: default!(Option<f64>, "NULL"),
     covariance: default!(Option<Text>, "NULL"),
     constraints: default!(Option<Json>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
 ) -> Text {
     let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
@@ -104,7 +104,7 @@ fn frontier_chart(
 #[pg_extern(stable, parallel_unsafe, cost = 10000)]
 fn weights_chart(
     portfolio: Option<Text>,
-    width: default!(Option<i32>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
 ) -> Text {
     or_raise((|| {
@@ -123,8 +123,8 @@ fn weights_chart(
 #[pg_extern(stable, parallel_unsafe, cost = 10000)]
 fn accuracy_chart(
     ticker: Option<Text>,
-    step: default!(Option<i32>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
+    step: default!(Option<i64>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
 ) -> Text {
     or_raise((|| {
@@ -138,9 +138,9 @@ fn accuracy_chart(
     })())
 }
 
-fn options(width: Option<i32>, theme: Option<Text>) -> Result<Options> {
+fn options(width: Option<i64>, theme: Option<Text>) -> Result<Options> {
     Ok(Options {
-        width: Width::new(width.unwrap_or(DEFAULT_WIDTH).into())?,
+        width: Width::new(width.unwrap_or(DEFAULT_WIDTH))?,
         theme: theme.map_or(Ok(Theme::Auto), |name| Theme::parse(&name))?,
     })
 }
@@ -154,7 +154,7 @@ struct Fan {
 }
 
 impl Fan {
-    fn new(levels: Option<Vec<Option<f64>>>, members: Option<bool>, recent: Option<i32>) -> Result<Fan> {
+    fn new(levels: Option<Vec<Option<f64>>>, members: Option<bool>, recent: Option<i64>) -> Result<Fan> {
         let mut levels = match levels {
             None => DEFAULT_LEVELS.to_vec(),
             Some(levels) => levels
@@ -171,7 +171,7 @@ impl Fan {
                 format!("at most {MAX_LEVELS}"),
             ));
         }
-        let number = |recent: i32| {
+        let number = |recent: i64| {
             let valid = usize::try_from(recent).ok().filter(|number| (2..=MAX_RECENT).contains(number));
             valid.ok_or_else(|| invalid("recent", recent.to_string(), format!("2 to {MAX_RECENT} prices")))
         };
@@ -268,7 +268,7 @@ struct StoredOutcome {
     outcome: Outcome,
 }
 
-fn outcomes(ticker: &str, step: Option<i32>) -> Result<Vec<StoredOutcome>> {
+fn outcomes(ticker: &str, step: Option<i64>) -> Result<Vec<StoredOutcome>> {
     let statement =
         "SELECT as_of::timestamp, ts::timestamp, forecast, lower, upper, actual, naive_error, level
                      FROM folio.forecast_accuracy
@@ -289,7 +289,7 @@ fn outcomes(ticker: &str, step: Option<i32>) -> Result<Vec<StoredOutcome>> {
 }
 
 /// The forecasts of one step as one line, or the newest forecasts that do not overlap, each as its own.
-fn accuracy_of(ticker: String, step: Option<i32>, stored: Vec<StoredOutcome>) -> AccuracyChart {
+fn accuracy_of(ticker: String, step: Option<i64>, stored: Vec<StoredOutcome>) -> AccuracyChart {
     let level = stored.first().map(|first| first.level);
     let level = level.filter(|level| stored.iter().all(|other| other.level == *level));
     let step = step.and_then(|step| usize::try_from(step).ok());
@@ -311,7 +311,7 @@ fn no_weights(portfolio: &str) -> Report {
     )
 }
 
-fn no_outcomes(ticker: &str, step: Option<i32>) -> Report {
+fn no_outcomes(ticker: &str, step: Option<i64>) -> Report {
     let which = step.map(|step| format!(" at step {step}")).unwrap_or_default();
     Report::new(
         SqlState::INVALID_PARAMETER_VALUE,

@@ -22,11 +22,11 @@ use crate::backend::timestamp::with_time_zone;
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_fingerprint(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> Text {
     let relation = prices.map(|relation| relation.0);
@@ -187,11 +187,11 @@ impl Run {
         let found = query::first(READ_RUN, &[id.into()], |row| {
             let arguments = Arguments {
                 tickers: None,
-                horizon: row.integer(3),
+                horizon: row.integer(3).map(i64::from),
                 models: names(row.text(4)?)?,
                 level: row.float8(5),
                 as_of: row.bigint(6).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok()),
-                history: row.integer(7),
+                history: row.integer(7).map(i64::from),
                 relation: row.oid(8),
             };
             Ok((row.boolean(1).unwrap_or(true), names(row.text(2)?)?, arguments))

@@ -20,14 +20,14 @@ use crate::backend::settings::Settings;
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_evaluate(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
-    origins: default!(Option<i32>, "NULL"),
-    stride: default!(Option<i32>, "NULL"),
-    gap: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
+    origins: default!(Option<i64>, "NULL"),
+    stride: default!(Option<i64>, "NULL"),
+    gap: default!(Option<i64>, "NULL"),
     fit_window: default!(Option<Text>, "NULL"),
-    refit_every: default!(Option<i32>, "NULL"),
+    refit_every: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -67,14 +67,14 @@ fn forecast_evaluate(
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_evaluate_summary(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
-    origins: default!(Option<i32>, "NULL"),
-    stride: default!(Option<i32>, "NULL"),
-    gap: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
+    origins: default!(Option<i64>, "NULL"),
+    stride: default!(Option<i64>, "NULL"),
+    gap: default!(Option<i64>, "NULL"),
     fit_window: default!(Option<Text>, "NULL"),
-    refit_every: default!(Option<i32>, "NULL"),
+    refit_every: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -113,20 +113,20 @@ fn forecast_evaluate_summary(
 
 /// When to evaluate, as SQL says it; NULL takes the default.
 struct RawSchedule {
-    origins: Option<i32>,
-    stride: Option<i32>,
-    gap: Option<i32>,
+    origins: Option<i64>,
+    stride: Option<i64>,
+    gap: Option<i64>,
     fit_window: Option<Text>,
-    refit_every: Option<i32>,
+    refit_every: Option<i64>,
 }
 
 impl RawSchedule {
     fn with_history(self, history: usize) -> Result<Schedule> {
         Ok(Schedule {
-            origins: self.origins.map_or(DEFAULT_ORIGINS, i64::from),
-            stride: self.stride.map(i64::from),
-            gap: self.gap.map_or(0, i64::from),
-            refit_every: self.refit_every.map_or(1, i64::from),
+            origins: self.origins.unwrap_or(DEFAULT_ORIGINS),
+            stride: self.stride,
+            gap: self.gap.unwrap_or(0),
+            refit_every: self.refit_every.unwrap_or(1),
             window: self.fit_window.as_deref().map_or(Ok(FitWindow::Rolling), FitWindow::new)?,
             history,
         })

@@ -14,6 +14,7 @@ use crate::backend::array;
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
+use crate::backend::query;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::server;
 use crate::backend::settings::Settings;
@@ -28,11 +29,11 @@ pub(super) type ForecastRow =
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_one(
     ticker: Option<Text>,
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -47,9 +48,12 @@ fn forecast_one(
     ),
 > {
     let relation = prices.map(|relation| relation.0);
-    TableIterator::new(or_raise(one_ticker(ticker).and_then(|tickers| {
-        let arguments =
-            Arguments { tickers: Some(tickers), horizon, models, level, as_of, history, relation };
+    TableIterator::new(or_raise(one_ticker(ticker).and_then(|ticker| {
+        let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
+        if let Some(tickers) = list_in_text(&ticker)? {
+            return arguments.with_tickers(Some(tickers))?.forecast(rows_or_status);
+        }
+        let arguments = Arguments { tickers: Some(vec![ticker]), ..arguments };
         arguments.forecast(|report| Ok(ensemble_rows(&report.ticker, &report.outcome?)))
     })))
 }
@@ -60,11 +64,11 @@ fn forecast_one(
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_many(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -80,13 +84,27 @@ fn forecast_many(
 > {
     let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
-    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
-        let rows = |report: forecast::Report| match report.outcome {
-            Ok(ensemble) => Ok(ensemble_rows(&report.ticker, &ensemble)),
-            Err(error) => Ok(vec![(Text(report.ticker), None, None, None, None, None, failed(error))]),
-        };
-        arguments.forecast(rows)
-    })))
+    TableIterator::new(or_raise(
+        arguments.with_tickers(tickers).and_then(|arguments| arguments.forecast(rows_or_status)),
+    ))
+}
+
+/// The rows of one ticker among many: of one that failed a single row that says why.
+fn rows_or_status(report: forecast::Report) -> Result<Vec<ForecastRow>> {
+    Ok(match report.outcome {
+        Ok(ensemble) => ensemble_rows(&report.ticker, &ensemble),
+        Err(error) => vec![(Text(report.ticker), None, None, None, None, None, failed(error))],
+    })
+}
+
+/// The list that a text in braces is: many clients bind a list without saying its type, and so does psql's '{AAPL,MSFT}'. The
+/// server then takes it for the text of one ticker. (A ticker that is written in braces can be named in an array.)
+fn list_in_text(text: &str) -> Result<Option<Names>> {
+    if !(text.starts_with('{') && text.ends_with('}')) {
+        return Ok(None);
+    }
+    let elements = "SELECT element FROM pg_catalog.unnest($1::pg_catalog.text[]) AS element";
+    query::all(elements, &[Text(text.to_owned()).into()], |row| row.text(1)).map(|list| Some(Names(list)))
 }
 
 /// Says how each model did: its weight in the ensemble, its errors out of sample, its time, and why it is missing.
@@ -94,10 +112,10 @@ fn forecast_many(
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_members(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -131,10 +149,10 @@ fn forecast_members(
 fn forecast_intervals(
     tickers: default!(Option<Names>, "NULL"),
     levels: default!(Option<Array<'_, f64>>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
@@ -170,10 +188,10 @@ fn forecast_intervals(
 #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 fn forecast_views(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> Json {
     let relation = prices.map(|relation| relation.0);
@@ -191,11 +209,11 @@ fn forecast_views(
 /// What the forecast functions have in common: their arguments, where NULL takes the setting or the default.
 pub(super) struct Arguments {
     pub tickers: Option<Vec<String>>,
-    pub horizon: Option<i32>,
+    pub horizon: Option<i64>,
     pub models: Option<Names>,
     pub level: Option<f64>,
     pub as_of: Option<TimestampWithTimeZone>,
-    pub history: Option<i32>,
+    pub history: Option<i64>,
     pub relation: Option<pg_sys::Oid>,
 }
 
@@ -211,7 +229,7 @@ impl Arguments {
             None => ModelSet::new(&settings.models),
         };
         Ok(Request {
-            horizon: Horizon::new(self.horizon.map_or(DEFAULT_HORIZON as i64, i64::from))?,
+            horizon: Horizon::new(self.horizon.unwrap_or(DEFAULT_HORIZON as i64))?,
             level: Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?,
             models: models?,
             seed: Seed(settings.seed),
@@ -286,8 +304,8 @@ pub(super) fn failed(error: folio_core::Error) -> Text {
     Text(Report::from(error).status())
 }
 
-fn one_ticker(ticker: Option<Text>) -> Result<Vec<String>> {
-    ticker.map(|Text(ticker)| vec![ticker]).ok_or_else(|| {
+fn one_ticker(ticker: Option<Text>) -> Result<String> {
+    ticker.map(|Text(ticker)| ticker).ok_or_else(|| {
         Report::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,
             "ticker must not be NULL",

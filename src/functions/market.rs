@@ -19,7 +19,7 @@ use crate::backend::settings::Settings;
 fn market_implied_risk_aversion(
     ticker: Option<Text>,
     risk_free_rate: default!(Option<f64>, "0"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> Option<f64> {
@@ -44,7 +44,7 @@ fn market_implied_risk_aversion(
 #[pg_extern(stable, parallel_unsafe, cost = 100000)]
 fn observations(
     tickers: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> i32 {

@@ -39,7 +39,7 @@ fn black_litterman(
     covariance: default!(Option<Text>, "NULL"),
     objective: default!(Option<Text>, "NULL"),
     constraints: default!(Option<Json>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -91,7 +91,7 @@ fn view_report(
     covariance: default!(Option<Text>, "NULL"),
     objective: default!(Option<Text>, "NULL"),
     constraints: default!(Option<Json>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -142,7 +142,7 @@ fn optimize_portfolio(
     risk_aversion: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
     covariance: default!(Option<Text>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -182,7 +182,7 @@ fn optimize_portfolio(
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn efficient_frontier(
     tickers: default!(Option<Names>, "NULL"),
-    points: default!(i32, "20"),
+    points: default!(Option<i64>, "20"),
     views: default!(Option<Json>, "'[]'"),
     market_caps: default!(Option<Json>, "NULL"),
     prior: default!(Option<Text>, "NULL"),
@@ -191,7 +191,7 @@ fn efficient_frontier(
     risk_free_rate: default!(Option<f64>, "NULL"),
     covariance: default!(Option<Text>, "NULL"),
     constraints: default!(Option<Json>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -209,7 +209,8 @@ fn efficient_frontier(
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let frontier = inputs.request(views).and_then(|request| {
-        let points = usize::try_from(points).unwrap_or(0);
+        let points = points.unwrap_or(DEFAULT_POINTS);
+        let points = usize::try_from(points).map_err(|_| few_points(points))?;
         source.compute(move |returns, cancel| {
             let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
             Ok((returns.tickers().to_vec(), frontier))
@@ -236,7 +237,7 @@ fn portfolio_performance(
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
     covariance: default!(Option<Text>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -275,7 +276,7 @@ fn portfolio_performance(
 fn covariance_matrix(
     tickers: default!(Option<Names>, "NULL"),
     covariance: default!(Option<Text>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
@@ -402,6 +403,14 @@ fn noticed(allocation: Allocation) -> Allocation {
     allocation
 }
 
+/// The points of a frontier if nothing is said, as the default of the argument.
+const DEFAULT_POINTS: i64 = 20;
+
+fn few_points(points: i64) -> Report {
+    let expected = "at least 2".to_owned();
+    folio_core::Error::InvalidArgument { argument: "points", value: points.to_string(), expected }.into()
+}
+
 /// Numbers as a JSON object by ticker.
 fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
     Json(
@@ -415,7 +424,7 @@ fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<It
 /// Which returns a portfolio is built from.
 pub(super) struct Source {
     pub tickers: Option<Names>,
-    pub history: Option<i32>,
+    pub history: Option<i64>,
     pub as_of: Option<TimestampWithTimeZone>,
     pub relation: Option<pg_sys::Oid>,
 }

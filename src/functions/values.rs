@@ -59,7 +59,7 @@ unsafe impl SqlTranslatable for ForecastResult {
 #[pg_extern(immutable, parallel_safe, cost = 100000, requires = ["forecast_result_type"])]
 fn forecast_values(
     prices: Option<Array<'_, f64>>,
-    horizon: default!(Option<i32>, "21"),
+    horizon: default!(Option<i64>, "21"),
     options: default!(Option<Json>, "'{}'"),
 ) -> ForecastResult {
     or_raise(required("prices", prices).and_then(|prices| {
@@ -70,9 +70,9 @@ fn forecast_values(
 }
 
 /// Forecasts one series: the result of both functions.
-fn forecast_series(series: Series, horizon: Option<i32>, options: &ValueOptions) -> Result<ForecastResult> {
+fn forecast_series(series: Series, horizon: Option<i64>, options: &ValueOptions) -> Result<ForecastResult> {
     let settings = Settings::read();
-    let horizon = Horizon::new(horizon.map_or(DEFAULT_HORIZON as i64, i64::from))?;
+    let horizon = Horizon::new(horizon.unwrap_or(DEFAULT_HORIZON as i64))?;
     let request = options.request(horizon, pool::thread_cpu_time);
     let panel = PricePanel::new(vec![(options.ticker().to_owned(), Ok(series))]);
     let mut pool = Pool::start(settings.threads_per_call)?;
@@ -104,7 +104,7 @@ thread_local! {
 /// What an aggregate has seen: the rows, and what the first of them said of horizon and options.
 struct State {
     rows: Vec<PriceRow>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     options: ValueOptions,
 }
 
@@ -141,7 +141,7 @@ fn forecast_agg_row(
     state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     add_row(state, ts, price, horizon, None, fcinfo)
@@ -153,7 +153,7 @@ fn forecast_agg_row_with_options(
     state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
@@ -178,7 +178,7 @@ fn add_row(
     mut state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
@@ -216,10 +216,10 @@ fn only_in_an_aggregate() -> Report {
 
 extension_sql!(
     r#"
-CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon integer) (
+CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon bigint) (
     SFUNC = forecast_agg_row, STYPE = internal, FINALFUNC = forecast_agg_result, PARALLEL = SAFE
 );
-CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon integer, options jsonb) (
+CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon bigint, options jsonb) (
     SFUNC = forecast_agg_row, STYPE = internal, FINALFUNC = forecast_agg_result, PARALLEL = SAFE
 );
 "#,

@@ -40,6 +40,9 @@ mod armed {
         false
     }
 
+    #[inline(always)]
+    pub fn point_in_executor() {}
+
     pub fn register() {}
 }
 
@@ -110,7 +113,13 @@ mod armed {
             divide_by_zero();
         } else if due == Fault::Panic as u8 {
             panic!("a fault on purpose");
-        } else if due == Fault::Cancel as u8 || due == Fault::Storm as u8 {
+        }
+        strike(due);
+    }
+
+    /// Asks the session to stop, as a signal would.
+    fn strike(due: u8) {
+        if due == Fault::Cancel as u8 || due == Fault::Storm as u8 {
             // SAFETY: what the server's own handler of SIGINT does, on the thread that it runs on.
             unsafe {
                 pg_sys::QueryCancelPending = 1;
@@ -122,6 +131,21 @@ mod armed {
                 pg_sys::ProcDiePending = 1;
                 pg_sys::InterruptPending = 1;
             }
+        }
+    }
+
+    /// The same in the middle of the executor, at a row: an ERROR leaves as one of the server's own, by a jump, and a panic
+    /// is left to the other points.
+    pub fn point_in_executor() {
+        unsafe extern "C-unwind" {
+            fn float_zero_divide_error() -> !;
+        }
+        let due = pass(Point::Spi);
+        if due == Fault::Error as u8 {
+            // SAFETY: raises an ERROR; the caller owns nothing.
+            unsafe { float_zero_divide_error() };
+        } else if due != Fault::Panic as u8 {
+            strike(due);
         }
     }
 
@@ -243,5 +267,4 @@ mod armed {
     }
 }
 
-#[allow(unused_imports, reason = "the points follow with the reading path")]
-pub use armed::{allocation_fails, point, register};
+pub use armed::{allocation_fails, point, point_in_executor, register};

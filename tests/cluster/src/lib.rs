@@ -3,9 +3,12 @@
 //! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, those of the desk
 //! against one with `cron.conf`, and says which by the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
 
+pub mod calls;
 pub mod documentation;
 pub mod load;
 pub mod private;
+pub mod process;
+pub mod proxy;
 
 use postgres::{Client, Config, NoTls};
 use std::path::PathBuf;

@@ -5,9 +5,11 @@
 
 pub mod error;
 pub mod forecast;
+mod input;
 pub mod model;
 pub mod panel;
 pub mod portfolio;
+pub mod price;
 pub mod task;
 
 pub use error::{Error, Result};

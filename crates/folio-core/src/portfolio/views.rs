@@ -11,8 +11,9 @@
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
 
-use super::constraint::Groups;
-use super::universe::{self, Universe};
+use super::group::Groups;
+use super::universe::Universe;
+use crate::input;
 use crate::{Error, Result};
 
 /// The most views of one call: more than one a ticker in a full universe serves nobody, and each adds a row to a
@@ -307,7 +308,7 @@ impl View {
         Err(self.invalid(&format!(
             "\"{name}\" is neither one of the {} tickers of the call ({}) nor a group",
             universe.len(),
-            universe::listed(universe.tickers())
+            input::listed(universe.tickers())
         )))
     }
 }

@@ -36,6 +36,10 @@ const YEAR: f64 = 365.2425 * DAY as f64;
 /// How many of the newest days show the pattern of bars within the day: four months, so that a holiday counts little.
 const RECENT_DAYS: usize = 90;
 
+/// How many stamps of them at most, in whole days: ticks show in days already that they have no pattern, and this many are
+/// counted within the time between two looks at the cancel flag.
+const RECENT_STAMPS: usize = 1 << 16;
+
 /// How many stamps a day make a series of bars within the day; a last day that comes twice does not.
 const BARS_A_DAY: f64 = 1.5;
 
@@ -235,7 +239,7 @@ fn pattern_of(stamps: &[Timestamp], walls: &[Wall], cancel: &Cancel) -> Result<P
         if is_first {
             starts.push(index);
         }
-        if starts.len() == RECENT_DAYS {
+        if starts.len() == RECENT_DAYS || (walls.len() - index > RECENT_STAMPS && !starts.is_empty()) {
             break;
         }
         if index % POLL == 0 {

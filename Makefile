@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak calendars evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test-bi: ## every chart of the dashboard in Chromium, at a desktop's and a phone
 test-dbt: setup ## the dbt project of examples/dbt in a throw-away cluster
 	@scripts/test-dbt.sh
 
-test: setup ## everything: format, lint, engine, #[pg_test], pg_regress, clients of a real cluster
+test: setup ## everything: format, lint, engine, #[pg_test], installing, pg_regress, clients of a real cluster
 	@scripts/test.sh
 
 test-engine: setup ## the tests of the engine and the charts only, without Postgres
@@ -41,6 +41,9 @@ test-engine: setup ## the tests of the engine and the charts only, without Postg
 
 test-pg: setup ## the #[pg_test]s only, inside a backend
 	@scripts/test.sh pg
+
+test-install: setup ## installing only: into a copy of the server, beside it, and while it runs
+	@scripts/test.sh install
 
 test-regress: setup ## pg_regress only: what psql prints
 	@scripts/test.sh regress
@@ -51,6 +54,9 @@ test-cluster: setup ## the client tests only: cancel, threads, concurrency
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
+
+calendars: ## the trading days of the exchanges anew, from the package that bench/calendars/requirements.txt names
+	@scripts/calendars.sh
 
 STRIDE ?= 7
 evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, every STRIDE days (7); 45 minutes of CPU time

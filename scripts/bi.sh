@@ -109,9 +109,10 @@ stop() {
 }
 
 check() {
-  command -v chromium >/dev/null || need_package chromium
+  command -v chromium >/dev/null || scripts/setup.sh package chromium
   say "Opening the dashboard in Chromium"
-  BI_PASSWORD=$(cat "$state/password") "$venv/bin/python" bi/superset/check.py "$address" admin "$state/pictures"
+  # Chromium keeps certificates at home.
+  HOME=$state BI_PASSWORD=$(cat "$state/password") "$venv/bin/python" bi/superset/check.py "$address" admin "$state/pictures"
   echo "Pictures are in target/bi/pictures."
 }
 

@@ -1,13 +1,43 @@
 #!/usr/bin/env bash
-# install.sh PROFILE     builds the extension (dev or release) and installs it into that profile's private server
-# install.sh package     builds a release into target/release/pg_folio-pgNN, as a tree to copy over a server's
-# install.sh machine     builds a release and installs it into the Postgres of PG_CONFIG
+# install.sh PROFILE             builds the extension (dev or release) and installs it into that profile's private server
+# install.sh package             builds a release into target/release/pg_folio-pgNN, as a tree to copy over a server's
+# install.sh machine [PROFILE]   builds it (a release) and installs it into the Postgres of PG_CONFIG
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_setup
 target=${1:?install.sh dev|release|package|machine}
 
-pgrx_install() { cargo pgrx install "${FEATURES[@]}" "$@"; }
+# The files of a build of profile $1 for the server of pg_config $2, below target/PROFILE/pg_folio-pgNN or in $3.
+package() {
+  local out=${3:-}
+  cargo pgrx package "${FEATURES[@]}" --profile "$1" --pg-config "$2" ${out:+--out-dir "$out"}
+}
+
+# Puts file $1 to $2 by a new file beside it that then takes the name. A server that runs has the old one mapped:
+# writing into it would crash every session, and so would a moment without it fail those that are about to load it.
+replace() {
+  "${sudo[@]}" cp "$1" "$2.new"
+  "${sudo[@]}" chmod "$3" "$2.new"
+  "${sudo[@]}" sync "$2.new"
+  "${sudo[@]}" mv -fT "$2.new" "$2"
+}
+
+# Builds profile $1 and installs it into the server of pg_config $2. The library comes first and the control file last:
+# it is what says that the new version's script is there.
+place() {
+  local stage=${CARGO_TARGET_DIR:-$ROOT/target}/stage library extension file
+  library=$("$2" --pkglibdir) extension=$("$2" --sharedir)/extension
+  rm -rf "$stage"
+  package "$1" "$2" "$stage"
+  sudo=()
+  { [ -w "$library" ] && [ -w "$extension" ]; } || sudo=(as_root)
+  "${sudo[@]}" mkdir -p "$extension"
+  replace "$stage$library/pg_folio.so" "$library/pg_folio.so" 755
+  for file in "$stage$extension"/pg_folio--*.sql "$stage$extension/pg_folio.control"; do
+    replace "$file" "$extension/${file##*/}" 644
+  done
+  rm -rf "$stage"
+}
 
 # Whether the private server of a profile has what cargo has just said is fresh. By content: what a test run installed
 # in between is newer, and another library.
@@ -19,19 +49,30 @@ up_to_date() {
     [ -z "$(find pg_folio.control Cargo.toml sql -newer "$there")" ]
 }
 
+# The version that the machine's server has on its disk.
+installed_version() { sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" "$("$PG_CONFIG" --sharedir)/extension/pg_folio.control"; }
+
+machine() {
+  local before='' now
+  [ ! -f "$("$PG_CONFIG" --pkglibdir)/pg_folio.so" ] || before=$(installed_version)
+  place "$1" "$PG_CONFIG"
+  now=$(installed_version)
+  say "pg_folio $now is installed in $("$PG_CONFIG" --version)."
+  if [ -z "$before" ]; then
+    echo "In each database that is to have it: CREATE EXTENSION pg_folio;"
+    return
+  fi
+  echo "Sessions that have used pg_folio keep the old library until they reconnect. A server with pg_folio in"
+  echo "shared_preload_libraries keeps it for all sessions until it is restarted."
+  [ "$before" = "$now" ] || echo "It was version $before. In each database that has it: ALTER EXTENSION pg_folio UPDATE;"
+}
+
 case $target in
-  machine)
-    if [ -w "$("$PG_CONFIG" --pkglibdir)" ]; then sudo=(); else sudo=(--sudo); fi
-    pgrx_install --release --pg-config "$PG_CONFIG" "${sudo[@]}"
-    ;;
-  package) cargo pgrx package "${FEATURES[@]}" --pg-config "$PG_CONFIG" ;;
+  machine) machine "${2:-release}" ;;
+  package) package release "$PG_CONFIG" ;;
   dev | release)
     cargo build --lib --profile "$target" "${FEATURES[@]}"
-    up_to_date "$target" || {
-      # A server that runs has the library mapped: writing into the file would crash it, a new file does not.
-      rm -f "$(server_path "$target" pkglibdir)/pg_folio.so"
-      pgrx_install --profile "$target" --pg-config "$(server_path "$target" bindir)/pg_config"
-    }
+    up_to_date "$target" || place "$target" "$(server_path "$target" bindir)/pg_config"
     ;;
   *) die "install.sh: no profile '$target'" "dev, release, package or machine" ;;
 esac

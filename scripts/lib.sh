@@ -4,8 +4,9 @@
 # Two ideas hold it together:
 #
 # 1. The extension is never installed into the machine's own Postgres by a test or a demo. Postgres finds its folders
-#    relative to its programs, so a folder with copies of the programs and links to the rest is a whole Postgres with
-#    an extension folder of its own: nothing needs root, and a demo that runs is not disturbed by a test.
+#    relative to its programs, so a folder with copies of the programs and of what they use is a whole Postgres with an
+#    extension folder of its own: nothing needs root, and a demo that runs is not disturbed by a test. No file in it is
+#    a link: what is written there ends there, even where pg_folio is installed in the machine's own Postgres.
 # 2. Postgres refuses to run as root. Root's servers run as the user `postgres`; anybody else's run as themselves.
 
 set -euo pipefail
@@ -24,6 +25,8 @@ unset RUST_BACKTRACE RUST_LIB_BACKTRACE
 # Whatever database the caller's shell points at is not ours.
 unset PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGSERVICE PGPASSWORD PGOPTIONS PGDATA PGAPPNAME
 export USER=${USER:-$(id -un)} # pgrx-tests asks for it; cron and CI do not set it
+# Nothing but cargo keeps anything outside of the checkout: pip, Chromium and fontconfig have their caches here.
+export XDG_CACHE_HOME=$ROOT/target/cache
 # build.rs keeps the schema section with an argument for the library alone. cargo-pgrx would do it with one for every
 # crate, and so would compile all of them a second time.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
@@ -78,7 +81,8 @@ state_dir() {
 }
 
 # The private server for one build profile (dev or release) and what it has of `pg_config --$2`.
-server_root() { printf '%s/%s/server-%s\n' "$(state_dir)" "$PG" "$1"; }
+# FOLIO_SERVERS is another place for them: the test of the installation has servers of its own.
+server_root() { printf '%s/%s/server-%s\n' "${FOLIO_SERVERS:-$(state_dir)}" "$PG" "$1"; }
 server_path() { printf '%s%s\n' "$(server_root "$1")" "$("$PG_CONFIG" "--$2")"; }
 
 need_setup() {

@@ -9,18 +9,11 @@ quietly() {
   rm -f "$log"
 }
 
-need_package() {
-  command -v apt-get >/dev/null || die "this needs $1" "install it, then run this again"
-  say "Installing by apt: $1"
-  quietly as_root apt-get update
-  quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
-}
-
 # The environment $1 with what the file $2 lists, made anew when the file changes.
 need_venv() {
   local venv=$1 requirements=$2
   cmp -s "$requirements" "$venv/requirements.txt" && return 0
-  python3 -c 'import ensurepip, venv' 2>/dev/null || need_package python3-venv
+  python3 -c 'import ensurepip, venv' 2>/dev/null || scripts/setup.sh package python3-venv
   say "Installing $requirements into ${venv#"$ROOT/"}"
   python3 -m venv --clear "$venv"
   quietly "$venv/bin/pip" install --quiet --disable-pip-version-check setuptools wheel -r "$requirements"

@@ -1,9 +1,15 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test the extension; changes nothing that is there. Run twice, it does nothing.
+#   setup.sh                    everything
+#   setup.sh server PROFILE...  the private servers of these names only, as copies of PG_CONFIG's
+#   setup.sh package NAME...    apt packages that one command alone needs
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+packages=() # what to install; all that building and testing needs if empty
+
 packages() {
+  if [ ${#packages[@]} -gt 0 ]; then printf '%s\n' "${packages[@]}" && return; fi
   printf '%s\n' build-essential pkg-config libclang-dev cmake ninja-build shellcheck
   # Another server than Debian's brings its own headers and programs.
   [ "$PG_CONFIG" != "/usr/lib/postgresql/$PG/bin/pg_config" ] ||
@@ -86,34 +92,44 @@ check_rust() {
 install_cargo_pgrx() {
   local have
   have=$(cargo-pgrx pgrx --version 2>/dev/null) || have=none
-  case $have in
-    "cargo-pgrx $PGRX_VERSION") return 0 ;;
-    none) set -- ;;
-    *) set -- --root "$ROOT/target/tools" ;; # another version is somebody else's: leave it
-  esac
-  say "Installing cargo-pgrx $PGRX_VERSION (3 to 6 minutes)"
-  cargo install --locked --quiet "$@" cargo-pgrx --version "$PGRX_VERSION"
+  [ "$have" != "cargo-pgrx $PGRX_VERSION" ] || return 0
+  say "Installing cargo-pgrx $PGRX_VERSION into target/tools (3 to 6 minutes)"
+  cargo install --locked --quiet --root "$ROOT/target/tools" cargo-pgrx --version "$PGRX_VERSION"
 }
 
-# A private server of profile $1: copies of the programs, which must not be links (Postgres resolves a link before it
-# looks for its folders), and links to everything else.
+# What a server consists of: its programs, libraries, shared files and headers.
+server_folders() {
+  local what
+  for what in bindir pkglibdir sharedir includedir-server; do "$PG_CONFIG" "--$what"; done
+}
+
+# The files in folder $1 in the form $2. Links are followed, those that lead nowhere left out; and so is pg_folio, which
+# may be installed there: the one under test is another.
+server_files() { (cd "$1" && find -L . -name 'pg_folio*' -prune -o -type f -readable -printf "$2"); }
+
+# A line that changes when a file of the server does.
+fingerprint() {
+  local folder
+  printf 'copies of '
+  server_folders | while IFS= read -r folder; do
+    printf '%s\n' "$folder"
+    server_files "$folder" '%p %s %T@\n' | sort
+  done | sha256sum
+}
+
+# A private server of profile $1. Every file is a copy: what cargo or anybody writes into this server, whatever its
+# name, cannot reach the machine's through a link.
 make_server() {
-  local root bin dir
-  root=$(server_root "$1") bin=$("$PG_CONFIG" --bindir)
-  local dirs=("$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)" "$("$PG_CONFIG" --includedir-server)")
-  local fresh=1
-  for dir in "$bin" "${dirs[@]}" "${dirs[1]}/extension"; do
-    [ "$root/made" -nt "$dir" ] || fresh=
-  done
-  [ -z "$fresh" ] || return 0
+  local root folder now
+  root=$(server_root "$1") now=$(fingerprint)
+  [ "$(cat "$root/made" 2>/dev/null)" != "$now" ] || return 0
   rm -rf "$root"
-  mkdir -p "$root$bin"
-  cp -L "$bin"/* "$root$bin/"
-  for dir in "${dirs[@]}"; do
-    mkdir -p "$root$dir"
-    cp -rsn "$dir/." "$root$dir/"
+  server_folders | while IFS= read -r folder; do
+    mkdir -p "$root$folder"
+    # Times are kept: newer headers would have everything compiled anew.
+    server_files "$folder" '%p\0' | tar -C "$folder" -chf - --null -T - | tar -C "$root$folder" -xf - --no-same-owner
   done
-  touch "$root/made"
+  printf '%s\n' "$now" >"$root/made"
 }
 
 init_pgrx() {
@@ -125,6 +141,18 @@ init_pgrx() {
   PGRX_HOME=$home cargo pgrx init "--pg$PG" "$config" --no-run
 }
 
+case ${1:-} in
+  server)
+    for profile in "${@:2}"; do make_server "$profile"; done
+    exit 0
+    ;;
+  package)
+    command -v apt-get >/dev/null || die "this needs ${*:2}" "install it, then run this again"
+    packages=("${@:2}")
+    install_packages
+    exit 0
+    ;;
+esac
 check_rust
 if command -v apt-get >/dev/null; then install_packages; else other_system; fi
 [ -x "$PG_CONFIG" ] || die "$PG_CONFIG is missing"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [regress] [cluster]
+# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [regress] [cluster]
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_setup
@@ -25,9 +25,13 @@ pg() {
   data=$(state_dir)/pgrx-test
   mkdir -p "$data"
   ! is_root || chown postgres "$data"
+  # As root it copies over the library that is there, which a cluster of another command may have mapped.
+  rm -f "$(server_path dev pkglibdir)"/pg_folio*
   cargo pgrx test "pg$PG" "${as_whom[@]}" --pgdata "$data" "${FEATURES[@]}"
   rm -rf "$data"
 }
+
+install() { scripts/test-install.sh; }
 
 regress() {
   scripts/install.sh dev
@@ -66,9 +70,10 @@ clients() {
 declare -A about=(
   [fmt]="the form of the Rust files" [lint]="clippy and shellcheck, warnings denied"
   [engine]="the engine and the charts, without Postgres" [pg]="functions inside a backend (#[pg_test])"
+  [install]="installing beside and into a server that runs"
   [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
 )
-order=(fmt lint engine pg regress cluster)
+order=(fmt lint engine pg install regress cluster)
 clusters=() stage='' began=0
 
 start_cluster() {

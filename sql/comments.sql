@@ -1,30 +1,30 @@
 -- What \dx+, \df+ and \d+ say of each object. A test fails for an object without a comment.
 
-COMMENT ON FUNCTION @extschema@.forecast_ensemble(text, integer, text[], float8, timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_ensemble(text, bigint, text[], float8, timestamptz, bigint, regclass) IS
 'Forecasts one ticker: a row per step with the median forecast and the interval.
 ticker: as in the price relation. horizon: trading days ahead, 1 to 252, default 21. models: names of models, default folio.models.
 level: share of outcomes that the interval holds, 0.01 to 0.99, default 0.8. as_of: only prices up to then. history: newest prices used, default folio.history.
 prices: the price relation, default folio.prices. Errors: 22023 unknown ticker or argument, PF004 history too short, PF005 bad prices.';
 
-COMMENT ON FUNCTION @extschema@.forecast_ensemble(text[], integer, text[], float8, timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_ensemble(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'Forecasts many tickers at once, all of the price relation if tickers is NULL: a row per ticker and step.
 A ticker that cannot be forecast is one row whose status says why. The arguments are those of the function for one ticker.';
 
-COMMENT ON FUNCTION @extschema@.forecast_members(text[], integer, text[], timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_members(text[], bigint, text[], timestamptz, bigint, regclass) IS
 'Why a forecast is what it is: a row per ticker and model with its mean weight over the steps, its errors out of sample
 (validation_rmse: of the log price over all steps; relative_mae: mean absolute error relative to the last price as forecast), the CPU time
 of both fits and all forecasts in ms, the reason of a failure in status, and in detail the fit itself: for xgboost and ridge the features that matter,
 for ets and theta the components (level: a price; trend and drift: of the log price a day).';
 
-COMMENT ON FUNCTION @extschema@.forecast_views(text[], integer, text[], timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_views(text[], bigint, text[], timestamptz, bigint, regclass) IS
 'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
 at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble.';
 
-COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], integer, text[], timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], bigint, text[], timestamptz, bigint, regclass) IS
 'Forecasts with intervals of several levels: a row per ticker, step and level, the intervals within one another.
 levels: shares of outcomes that the intervals hold, each 0.01 to 0.99, default {0.5,0.8,0.95}. The other arguments are those of forecast_ensemble.';
 
-COMMENT ON FUNCTION @extschema@.forecast_evaluate(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_evaluate(text[], bigint, bigint, bigint, bigint, text, bigint, text[], bigint, timestamptz, regclass) IS
 'How good forecasts would have been from past days (origins), each without a price after it: a row per ticker, model and step; model is ensemble, a member or naive.
 All errors are of the log price. n: forecasts. mae, rmse; mase: relative to the mean daily change; relative_mae: relative to the last price; direction: share of right signs;
 coverage_, mean_width_, interval_score_80 and _95: of the calibrated intervals, a member''s being those of it alone. status: ok, or what could not be evaluated and why.
@@ -32,7 +32,7 @@ origins: how many, default 20, the last ones that have an outcome for every step
 that fits and weights do not see, default 0. fit_window: rolling (default), each fit sees history prices, or expanding, the first fit does and later ones all since.
 refit_every: models are fitted and weighed at every so many origins, default 1, as forecast_ensemble would have; more is faster. Others: as in forecast_ensemble.';
 
-COMMENT ON FUNCTION @extschema@.forecast_evaluate_summary(text[], integer, integer, integer, integer, text, integer, text[], integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_evaluate_summary(text[], bigint, bigint, bigint, bigint, text, bigint, text[], bigint, timestamptz, regclass) IS
 'forecast_evaluate over all tickers: a row per model and step. tickers: how many have forecasts. dm_statistic: Diebold and Mariano''s of the absolute errors against
 the last price''s, clustered by date (under zero: better than the last price), with its two-sided p_value. The other columns and the arguments are those of forecast_evaluate.';
 
@@ -42,20 +42,20 @@ COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the 
 COMMENT ON COLUMN @extschema@.forecast_result.upper IS 'The upper bounds of the intervals';
 COMMENT ON COLUMN @extschema@.forecast_result.status IS 'ok, or what is missing, as in forecast_ensemble';
 
-COMMENT ON FUNCTION @extschema@.forecast_values(float8[], integer, jsonb) IS
+COMMENT ON FUNCTION @extschema@.forecast_values(float8[], bigint, jsonb) IS
 'Forecasts prices given as an array, oldest first. Depends on its arguments alone, so it may be indexed and run anywhere.
 options: {"models": ["naive", "theta"], "level": 0.8, "history": 1000, "seed": 42, "ticker": "AAPL"}, all optional; history: default all prices; ticker: a name from which
 random numbers are drawn: with the same one, and the same prices, models, seed and level, the numbers are those of forecast_ensemble. Errors: 22023, PF004, PF005.';
 
-COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer) IS
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, bigint) IS
 'Forecasts the prices of a group, in the order of ts whatever the order of its rows; NULL for no rows. Times in its errors are UTC. horizon: that of the first row. The same as forecast_values.';
-COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, integer, jsonb) IS
+COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, bigint, jsonb) IS
 'The same with the options of forecast_values, those of the first row.';
-COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer) IS 'Takes a row into forecast_agg';
-COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, integer, jsonb) IS 'Takes a row into forecast_agg with options';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, bigint) IS 'Takes a row into forecast_agg';
+COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, bigint, jsonb) IS 'Takes a row into forecast_agg with options';
 COMMENT ON FUNCTION @extschema@.forecast_agg_result(internal) IS 'What forecast_agg gives in the end';
 
-COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
 tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
 or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
@@ -65,33 +65,33 @@ covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
 
-COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigint, timestamptz, regclass) IS
 'The risk aversion at which the market of an index is in equilibrium: (mean annual return - risk_free_rate) / annual variance, for black_litterman''s risk_aversion.
 ticker: the index, as in prices. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
 
-COMMENT ON FUNCTION @extschema@.observations(text[], integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.observations(text[], bigint, timestamptz, regclass) IS
 'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
 
 COMMENT ON FUNCTION @extschema@.by_ticker(regclass, name, name) IS
 'A column of a relation as {ticker: value, ...}: market capitalisations for market_caps, sectors for the groups of constraints.
 relation: a table or view with one row for each ticker. value: the column. ticker: the column of the tickers. Error: 21000 where a ticker has several rows.';
 
-COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass) IS
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
 the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass) IS
 'Weights from the prior alone, without views: a row per ticker. The arguments are those of black_litterman; prior may be historical.';
 
-COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], integer, jsonb, jsonb, text, float8, float8, float8, text, jsonb, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], bigint, jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass) IS
 'The efficient frontier of prior and views, from the least volatility to the largest return in equal steps of return: a row per point with the weights by ticker.
 points: default 20. The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, bigint, timestamptz, regclass) IS
 'What prior and views expect of given weights, {"AAPL": 0.3, ...}: return, volatility, Sharpe ratio; beside a benchmark''s weights, tracking error and turnover too.
 The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestamptz, regclass) IS
 'The annual covariance and correlation of returns: a row per pair of tickers. covariance: the estimator, as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timestamptz, regclass) IS
@@ -99,7 +99,7 @@ COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timesta
 weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency. method: greedy (default) or exact, the least sum of |shares * price - weight * value|;
 the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
 
-COMMENT ON FUNCTION @extschema@.backtest(text[], text, integer, text, jsonb, text, jsonb, float8, float8, text, float8, text, integer, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass) IS
 'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
 up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.
 rebalance: month_end (default) or a number of trading days. lookback: the daily returns that weights are chosen from, default 252. transaction_cost: a share of the
@@ -115,21 +115,21 @@ COMMENT ON FUNCTION @extschema@.fix_nonpositive_semidefinite(float8[], text) IS
 had, and the largest_change of an element, 0 where there was nothing to do. fix_method: spectral (default), negative eigenvalues become zero, the nearest such
 matrix; or diag, 1.1 times the size of the smallest eigenvalue is added to the diagonal.';
 
-COMMENT ON FUNCTION @extschema@.forecast_chart(text, integer, text[], float8[], boolean, integer, timestamptz, integer, regclass, integer, text) IS
+COMMENT ON FUNCTION @extschema@.forecast_chart(text, bigint, text[], float8[], boolean, bigint, timestamptz, bigint, regclass, bigint, text) IS
 'A forecast of one ticker as SVG: recent prices, the median path, and the fan of its intervals.
 levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95. members: also the path of each model, default false. recent: prices shown
 before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
 the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
 
-COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, integer, timestamptz, regclass, integer, text) IS
+COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, bigint, text) IS
 'The efficient frontier of prior and views as SVG, with the portfolios of the largest Sharpe ratio and of least volatility, and each ticker alone.
 width, theme: as in forecast_chart. The other arguments and the errors are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.weights_chart(text, integer, text) IS
+COMMENT ON FUNCTION @extschema@.weights_chart(text, bigint, text) IS
 'The weights of a portfolio over time as SVG, stacked, from weight_history: the eight tickers with the largest weights, and the others as one.
 width, theme: as in forecast_chart. Error: 22023 where the portfolio has no weights yet.';
 
-COMMENT ON FUNCTION @extschema@.accuracy_chart(text, integer, integer, text) IS
+COMMENT ON FUNCTION @extschema@.accuracy_chart(text, bigint, bigint, text) IS
 'What was forecast of a ticker against what came as SVG, from forecast_accuracy, with the share of outcomes inside the interval.
 step: the forecasts of that many trading days ahead; by default the newest forecasts that do not overlap, each as its path.
 width, theme: as in forecast_chart. Error: 22023 where no forecast of the ticker has an outcome yet.';

@@ -2,10 +2,19 @@
 
 pub mod array;
 pub mod budget;
+pub mod datum;
+mod encoding;
+#[allow(dead_code, reason = "the points follow with the reading path")]
+pub mod inject;
+pub mod memory;
 pub mod pool;
 pub mod prices;
+pub mod query;
+mod relation;
 pub mod report;
 pub mod run_lock;
+pub mod server;
 pub mod settings;
+pub mod snapshot;
 pub mod subtransaction;
 pub mod timestamp;

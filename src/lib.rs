@@ -38,8 +38,10 @@ extension_sql_file!(
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    backend::memory::keep();
     backend::settings::register();
     backend::budget::register();
+    backend::inject::register();
 }
 
 #[cfg(any(test, feature = "pg_test"))]

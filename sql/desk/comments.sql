@@ -201,7 +201,7 @@ COMMENT ON PROCEDURE @extschema@.refresh_forecasts(text[], integer, text[], floa
 'Stores forecasts, for folio.latest_forecast and for rebalances that need the same. The arguments are those of forecast_ensemble. Stored forecasts of the same prices and settings are not computed again. Commits; folio.refresh_forecasts_now does not.';
 COMMENT ON FUNCTION @extschema@.refresh_forecasts_now(text[], integer, text[], float8, timestamptz, integer, regclass) IS
 'folio.refresh_forecasts inside the caller''s transaction; gives the run that counts.';
-COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], integer, text[], float8, timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'A hash of the prices that a forecast of these arguments reads and of all else that it depends on: models, level, horizon, seed, time zone, version. The arguments are those of forecast_ensemble.';
 COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8) IS
 'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, and the interval''s level. NULL where it says nothing. The formula of forecast_views.';

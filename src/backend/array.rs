@@ -12,6 +12,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use pgrx::{Array, pg_sys};
 
+use super::datum::limited;
 use super::report::{Report, Result, SqlState};
 
 /// A vector from a one-dimensional array.
@@ -51,6 +52,7 @@ pub fn matrix_or_diagonal(argument: &str, array: Array<'_, f64>) -> Result<Array
 }
 
 fn values_and_shape(argument: &str, array: Array<'_, f64>) -> Result<(Vec<f64>, Vec<usize>)> {
+    limited(ARRAY_COPIES * size_of::<f64>() * array.len())?;
     let values: Option<Vec<f64>> = array.iter().collect();
     let values = values.ok_or_else(|| {
         let hint = "Leave out what is unknown, or estimate it.";
@@ -63,6 +65,9 @@ fn values_and_shape(argument: &str, array: Array<'_, f64>) -> Result<(Vec<f64>, 
         .unwrap_or_default();
     Ok((values, dimensions.into_iter().map(|length| usize::try_from(length).unwrap_or(0)).collect()))
 }
+
+/// An array of numbers, its vector and its matrix.
+const ARRAY_COPIES: usize = 3;
 
 fn wrong_shape(argument: &str, shape: &[usize], expected: &str) -> Report {
     let lengths: Vec<String> = shape.iter().map(usize::to_string).collect();

@@ -14,7 +14,7 @@
 //! What a session's entry holds changes under the one mutex only, except the counters of progress, so nothing here needs
 //! an ordering stronger than the mutex gives.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -28,9 +28,8 @@ use super::settings;
 /// enough that every session gets its turn soon.
 pub const QUANTUM: Duration = Duration::from_millis(50);
 
-/// The calls within calls of one session where the budget is its own: a price view that forecasts, and so on. Each takes
-/// stack, so the server's own limit of its depth is not far.
-const PRIVATE_CALLS: usize = 64;
+/// By how much a call's share of the cluster's memory grows at least: so that rows that are read cost no look at it.
+const MEMORY_STEP: u64 = 1 << 20;
 
 /// The sessions that can compute at once where the server does not say how many there can be (before Postgres 15).
 const FALLBACK_SESSIONS: usize = 2048;
@@ -43,7 +42,11 @@ static SHARED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
 struct Shared {
     mutex: UnsafeCell<libc::pthread_mutex_t>,
     max_threads: u32,
+    /// The bytes that all calls may take together; 0 is without a limit.
+    max_memory: u64,
     sessions: usize,
+    /// What all calls have reserved of it. Changed under the mutex.
+    memory: AtomicU64,
     /// Slots that are held. Changed under the mutex.
     in_use: AtomicU32,
     /// Threads that wait, over all sessions: only where all slots are held. Changed under the mutex.
@@ -55,10 +58,14 @@ struct Shared {
 // SAFETY: the mutex is made for sharing between processes, the rest are atomics or never change after the start.
 unsafe impl Sync for Shared {}
 
-/// What one session computes. A free entry has pid 0. Everything is in shared memory and outlives every process.
+/// What one session computes, its calls within calls too. A free entry has pid 0. Everything is in shared memory and outlives every process.
 #[repr(C)]
 pub struct Entry {
     pid: AtomicI32,
+    /// Calls within one another, such as a price view's that forecasts. Changed under the mutex.
+    depth: AtomicU32,
+    /// Bytes that the calls have reserved. Changed under the mutex.
+    memory: AtomicU64,
     /// The session's threads sleep here until one of them is granted a slot.
     wake: UnsafeCell<libc::sem_t>,
     /// Threads that wait for a slot. Changed under the mutex.
@@ -156,11 +163,11 @@ impl Shared {
 
     /// A budget of this process alone, with more slots than its calls have threads.
     fn private() -> &'static Shared {
-        let words = Shared::bytes(PRIVATE_CALLS).div_ceil(size_of::<u64>());
+        let words = Shared::bytes(1).div_ceil(size_of::<u64>());
         let memory = Box::leak(vec![0_u64; words].into_boxed_slice()).as_mut_ptr().cast::<Shared>();
         // SAFETY: the memory is large enough, aligned for u64 as both types are, never freed, and nobody else's yet.
         unsafe {
-            initialise(memory, PRIVATE_CALLS, u32::MAX);
+            initialise(memory, 1, u32::MAX, 0);
             &*memory
         }
     }
@@ -242,6 +249,43 @@ impl Shared {
     }
 }
 
+/// What the calls take of the cluster's memory.
+impl Shared {
+    fn grow(&self, entry: &Entry, bytes: u64) -> Result<(), NoMemory> {
+        self.locked(|| {
+            let (taken, limit_bytes) = (self.memory.load(Relaxed), self.max_memory);
+            if limit_bytes > 0 && taken + bytes > limit_bytes {
+                let own = entry.memory.load(Relaxed);
+                return Err(NoMemory { need_bytes: own + bytes, taken_bytes: taken - own, limit_bytes });
+            }
+            self.memory.fetch_add(bytes, Relaxed);
+            entry.memory.fetch_add(bytes, Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Gives back what an entry has beyond `bytes`. Under the mutex.
+    fn shrink(&self, entry: &Entry, bytes: u64) {
+        let beyond = entry.memory.load(Relaxed).saturating_sub(bytes);
+        entry.memory.fetch_sub(beyond, Relaxed);
+        self.memory.fetch_sub(beyond, Relaxed);
+    }
+
+    /// Makes an entry free. Under the mutex.
+    fn close(&'static self, entry: &Entry) {
+        self.shrink(entry, 0);
+        self.leave_queue(entry, entry.waiting.load(Relaxed));
+        entry.granted.store(0, Relaxed);
+        while entry.held.load(Relaxed) > 0 {
+            self.give_back(entry).into_iter().for_each(Entry::post);
+        }
+        // Posts that nobody slept for; the next call's threads would wake for nothing.
+        // SAFETY: the semaphore is initialised.
+        while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
+        entry.pid.store(0, Relaxed);
+    }
+}
+
 const NANOSECONDS: libc::c_long = 1_000_000_000;
 
 impl Entry {
@@ -273,6 +317,7 @@ impl Entry {
         self.user.store(user.to_u32(), Relaxed);
         self.started.store(started.cast_unsigned(), Relaxed);
         self.phase.store(Phase::ReadingPrices as u32, Relaxed);
+        self.depth.store(1, Relaxed);
         for counter in [&self.threads, &self.tasks_total, &self.tasks_done, &self.tasks_failed] {
             counter.store(0, Relaxed);
         }
@@ -302,24 +347,73 @@ impl Entry {
 pub struct Call {
     shared: &'static Shared,
     entry: &'static Entry,
+    /// The call that this one is within, if any, and what it had reserved when this one began.
+    outer: Reserved,
 }
 
-/// More calls at once than there is room for; it takes calls within calls in every session to get there.
+/// What a session's innermost call has reserved of the cluster's memory, and what the calls around it have.
+#[derive(Clone, Copy, Default)]
+struct Reserved {
+    /// The session's entry while a call runs.
+    entry: Option<&'static Entry>,
+    around: u64,
+    own: u64,
+}
+
+thread_local! {
+    /// Of the innermost call. Main thread only.
+    static RESERVED: Cell<Reserved> = const { Cell::new(Reserved { entry: None, around: 0, own: 0 }) };
+}
+
+/// Every place in the list of running calls is taken: more processes than the server said there can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManyCalls;
+
+/// The calls of all sessions take the memory that they may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoMemory {
+    /// What the call would take.
+    pub need_bytes: u64,
+    /// What other calls have.
+    pub taken_bytes: u64,
+    /// What all may have.
+    pub limit_bytes: u64,
+}
+
+/// Counts what the session's innermost call takes or is about to take, before it takes it. It only grows within a call.
+pub fn reserve(bytes: usize) -> Result<(), NoMemory> {
+    let mut reserved = RESERVED.get();
+    let Some(entry) = reserved.entry else { return Ok(()) };
+    let bytes = bytes as u64;
+    if bytes <= reserved.own {
+        return Ok(());
+    }
+    let own = bytes.next_multiple_of(MEMORY_STEP);
+    Shared::get().grow(entry, own - reserved.own)?;
+    reserved.own = own;
+    RESERVED.set(reserved);
+    Ok(())
+}
 
 impl Call {
     /// Registers a call of this session. Main thread only.
     pub fn start() -> Result<Call, TooManyCalls> {
         let shared = Shared::get();
+        let outer = RESERVED.get();
         // SAFETY: plain reads of this session's own variables on the main thread.
         let (database, user, now) =
             unsafe { (pg_sys::MyDatabaseId, pg_sys::GetUserId(), pg_sys::GetCurrentTimestamp()) };
-        shared.locked(|| {
+        let entry = shared.locked(|| {
+            if let Some(entry) = outer.entry {
+                entry.depth.fetch_add(1, Relaxed);
+                return Ok(entry);
+            }
             let entry = shared.entries().iter().find(|entry| !entry.is_busy()).ok_or(TooManyCalls)?;
             entry.open(database, user, now);
-            Ok(Call { shared, entry })
-        })
+            Ok(entry)
+        })?;
+        RESERVED.set(Reserved { entry: Some(entry), around: outer.around + outer.own, own: 0 });
+        Ok(Call { shared, entry, outer })
     }
 
     /// Says what the call is doing now.
@@ -350,21 +444,17 @@ impl Call {
         self.entry.cpu_micros.fetch_add(cpu.as_micros() as u64, Relaxed);
     }
 
-    /// Ends the call: the entry is free again. Its threads have been joined, so it holds and awaits nothing, unless the
-    /// session ends in the middle of an inline task.
+    /// Ends the call, and with the outermost one the entry is free again. Its threads have been joined, so it holds and
+    /// awaits nothing, unless the session ends in the middle of an inline task.
     pub fn end(&self) {
-        let Call { shared, entry } = *self;
+        let Call { shared, entry, outer } = *self;
         shared.locked(|| {
-            shared.leave_queue(entry, entry.waiting.load(Relaxed));
-            entry.granted.store(0, Relaxed);
-            while entry.held.load(Relaxed) > 0 {
-                shared.give_back(entry).into_iter().for_each(Entry::post);
+            shared.shrink(entry, outer.around + outer.own);
+            if entry.depth.fetch_sub(1, Relaxed) == 1 {
+                shared.close(entry);
             }
-            // Posts that nobody slept for; the next call's threads would wake for nothing.
-            // SAFETY: the semaphore is initialised.
-            while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
-            entry.pid.store(0, Relaxed);
         });
+        RESERVED.set(outer);
     }
 
     /// Waits for a slot, asleep. None once `give_up` says that it is not wanted any more: it is asked under the mutex,
@@ -374,7 +464,7 @@ impl Call {
     }
 
     fn wait(&self, patience: Duration, give_up: impl Fn() -> bool, mut queued: bool) -> Option<Slot> {
-        let Call { shared, entry } = *self;
+        let Call { shared, entry, .. } = *self;
         loop {
             let turn = shared.locked(|| {
                 if queued && entry.granted.load(Relaxed) > 0 {
@@ -432,7 +522,7 @@ impl Slot {
     /// step, so that this thread goes to sleep as soon as it has woken the other.
     pub fn pass_on(self, patience: Duration, give_up: impl Fn() -> bool) -> Option<Slot> {
         let call = self.0;
-        let Call { shared, entry } = call;
+        let Call { shared, entry, .. } = call;
         let next = shared.locked(|| {
             let next = shared.next_in_turn()?;
             if std::ptr::eq(next, entry) {
@@ -455,7 +545,7 @@ impl Slot {
     /// with a slot to find that out. Woken without one, it would stand in the scheduler's queue behind those that compute,
     /// one runnable thread too many for as long.
     pub fn give_up(self) {
-        let Call { shared, entry } = self.0;
+        let Call { shared, entry, .. } = self.0;
         let sibling_waits = shared.locked(|| {
             let waits = entry.waiting.load(Relaxed) > 0;
             if waits {
@@ -473,7 +563,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let Call { shared, entry } = self.0;
+        let Call { shared, entry, .. } = self.0;
         // Woken outside the mutex, lest the first thing that the woken thread does is to wait for it.
         if let Some(next) = shared.locked(|| shared.give_back(entry)) {
             next.post();
@@ -485,7 +575,7 @@ impl Drop for Slot {
 pub fn end_calls_of_this_process() {
     let shared = Shared::get();
     for entry in shared.entries().iter().filter(|entry| entry.pid.load(Relaxed) == pid()) {
-        Call { shared, entry }.end();
+        shared.locked(|| shared.close(entry));
     }
 }
 
@@ -559,7 +649,8 @@ extern "C-unwind" fn on_shmem_startup() {
         let memory = pg_sys::ShmemInitStruct(c"pg_folio".as_ptr(), Shared::bytes(sessions), &mut found)
             .cast::<Shared>();
         if !found {
-            initialise(memory, sessions, u32::try_from(settings::max_threads()).unwrap_or(1));
+            let max_threads = u32::try_from(settings::max_threads()).unwrap_or(1);
+            initialise(memory, sessions, max_threads, settings::max_memory());
         }
         pg_sys::LWLockRelease(lock);
         SHARED.store(memory, Relaxed);
@@ -571,11 +662,12 @@ const ADDIN_SHMEM_INIT_LOCK: usize = 21;
 
 /// # Safety
 /// `memory` has room for the head and `sessions` entries, and nobody else sees it yet.
-unsafe fn initialise(memory: *mut Shared, sessions: usize, max_threads: u32) {
+unsafe fn initialise(memory: *mut Shared, sessions: usize, max_threads: u32, max_memory: u64) {
     // SAFETY: all zero bytes are valid for both types; the mutex and the semaphores are initialised before use.
     unsafe {
         std::ptr::write_bytes(memory.cast::<u8>(), 0, Shared::bytes(sessions));
         (*memory).max_threads = max_threads;
+        (*memory).max_memory = max_memory;
         (*memory).sessions = sessions;
         let mut shared_by_processes: libc::pthread_mutexattr_t = std::mem::zeroed();
         libc::pthread_mutexattr_init(&mut shared_by_processes);

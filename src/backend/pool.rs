@@ -22,6 +22,8 @@ use pgrx::prelude::*;
 use pgrx::{check_for_interrupts, pg_sys};
 
 use super::budget::{self, Call, Phase, QUANTUM, Slot};
+use super::inject::{self, Point};
+use super::memory;
 use super::report::{self, Report, SqlState};
 use super::settings;
 
@@ -54,6 +56,7 @@ impl Pool {
     /// query already has its share of the cores.
     pub fn start(threads: usize) -> report::Result<Pool> {
         stop_at_exit();
+        memory::keep();
         MAIN_THREAD.with(|main| main.set(true));
         // SAFETY: a plain global that the server sets before it runs any query.
         let in_parallel_worker = unsafe { pg_sys::ParallelWorkerNumber } >= 0;
@@ -96,6 +99,7 @@ impl Pool {
     /// the cancel flag looks at the pending ones inside them.
     fn run_inline(&self, jobs: Vec<Job>, cancel: &Cancel) -> Result<(), Cancelled> {
         for job in jobs {
+            inject::point(Point::Interrupt);
             check_for_interrupts!();
             let slot = self.call.acquire(INLINE_PATIENCE, || cancel.check().is_err());
             check_for_interrupts!();
@@ -160,9 +164,10 @@ impl Notices {
     }
 }
 
-/// The flag that cancels a call. Work on the main thread finds out by itself that the user wants to stop.
+/// The flag that cancels a call, as soon as memory has run out too. Work on the main thread finds out by itself that the
+/// user wants to stop.
 pub fn cancel_flag() -> Cancel {
-    Cancel::polling(|| MAIN_THREAD.with(Cell::get) && stop_requested())
+    Cancel::polling(|| memory::exhausted() || (MAIN_THREAD.with(Cell::get) && stop_requested()))
 }
 
 thread_local! {
@@ -343,6 +348,7 @@ fn wait_for_wake_up(wake: &UnixStream) {
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
+    inject::point(Point::Interrupt);
     check_for_interrupts!();
 }
 

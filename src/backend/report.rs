@@ -1,53 +1,75 @@
 //! From an error to what the user reads: SQLSTATE, message, DETAIL and HINT. The matches over the engine's errors are
 //! exhaustive.
 
-use std::cell::Cell;
-use std::ffi::{c_int, c_void};
+use std::cell::RefCell;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::fmt;
 
 use folio_core::Error;
 use folio_core::panel::{BadPrice, BadPriceReason, Timestamp};
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
+use super::budget::NoMemory;
+use super::encoding;
+use super::memory;
 use super::timestamp::to_postgres;
 
-/// A five-character SQLSTATE. pgrx' own list knows Postgres' codes only.
+/// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SqlState(pub &'static str);
+pub struct SqlState([u8; 5]);
 
 impl SqlState {
-    pub const INVALID_PARAMETER_VALUE: SqlState = SqlState("22023");
-    pub const NULL_VALUE_NOT_ALLOWED: SqlState = SqlState("22004");
-    pub const UNDEFINED_TABLE: SqlState = SqlState("42P01");
-    pub const UNDEFINED_COLUMN: SqlState = SqlState("42703");
-    pub const DATATYPE_MISMATCH: SqlState = SqlState("42804");
-    pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState("42501");
-    pub const QUERY_CANCELED: SqlState = SqlState("57014");
-    pub const TOO_MANY_CONNECTIONS: SqlState = SqlState("53300");
-    pub const OUT_OF_MEMORY: SqlState = SqlState("53200");
-    pub const INTERNAL_ERROR: SqlState = SqlState("XX000");
-    pub const INFEASIBLE: SqlState = SqlState("PF001");
-    pub const NOT_POSITIVE_SEMIDEFINITE: SqlState = SqlState("PF002");
-    pub const SOLVER_FAILED: SqlState = SqlState("PF003");
-    pub const HISTORY_TOO_SHORT: SqlState = SqlState("PF004");
-    pub const BAD_PRICES: SqlState = SqlState("PF005");
+    pub const INVALID_PARAMETER_VALUE: SqlState = SqlState(*b"22023");
+    pub const NULL_VALUE_NOT_ALLOWED: SqlState = SqlState(*b"22004");
+    pub const INVALID_TEXT: SqlState = SqlState(*b"22021");
+    pub const WRONG_OBJECT_TYPE: SqlState = SqlState(*b"42809");
+    pub const UNDEFINED_TABLE: SqlState = SqlState(*b"42P01");
+    pub const UNDEFINED_COLUMN: SqlState = SqlState(*b"42703");
+    pub const DATATYPE_MISMATCH: SqlState = SqlState(*b"42804");
+    pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState(*b"42501");
+    pub const QUERY_CANCELED: SqlState = SqlState(*b"57014");
+    pub const TOO_MANY_CONNECTIONS: SqlState = SqlState(*b"53300");
+    pub const OUT_OF_MEMORY: SqlState = SqlState(*b"53200");
+    pub const INTERNAL_ERROR: SqlState = SqlState(*b"XX000");
+    pub const INFEASIBLE: SqlState = SqlState(*b"PF001");
+    pub const NOT_POSITIVE_SEMIDEFINITE: SqlState = SqlState(*b"PF002");
+    pub const SOLVER_FAILED: SqlState = SqlState(*b"PF003");
+    pub const HISTORY_TOO_SHORT: SqlState = SqlState(*b"PF004");
+    pub const BAD_PRICES: SqlState = SqlState(*b"PF005");
 
     /// Postgres' packed form: six bits a character (MAKE_SQLSTATE in elog.h).
     fn packed(self) -> c_int {
         self.0
-            .bytes()
+            .iter()
             .rev()
-            .fold(0, |code, byte| (code << 6) | ((c_int::from(byte) - c_int::from(b'0')) & 0x3f))
+            .fold(0, |code, byte| (code << 6) | ((c_int::from(*byte) - c_int::from(b'0')) & 0x3f))
+    }
+
+    /// The state of Postgres' packed form.
+    pub fn unpacked(code: c_int) -> SqlState {
+        SqlState(std::array::from_fn(|index| b'0' + ((code >> (6 * index)) & 0x3f) as u8))
     }
 }
 
-/// An error as the user reads it.
+impl fmt::Display for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+/// An error as the user reads it: one of ours, or one that the server raised and [`super::server`] caught.
+///
+/// After a server's error nothing of the server may be called until the error has gone on, by [`or_raise`], or the
+/// subtransaction around it has been rolled back. So a report only ever goes up.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     pub state: SqlState,
     pub message: String,
-    pub detail: String,
-    pub hint: String,
+    pub detail: Option<String>,
+    pub hint: Option<String>,
+    /// Where a server's error came from: the functions and statements within our query.
+    pub context: Option<String>,
 }
 
 /// The result of what a SQL function does.
@@ -60,25 +82,33 @@ impl Report {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Report {
-        Report { state, message: message.into(), detail: detail.into(), hint: hint.into() }
+        let (detail, hint) = (Some(detail.into()), Some(hint.into()));
+        Report { state, message: message.into(), detail, hint, context: None }
+    }
+
+    /// What must not happen, and what the user can do about it.
+    pub fn internal(message: impl Into<String>, detail: impl Into<String>) -> Report {
+        let hint = "This is a defect of pg_folio; the session goes on. Please report this text.";
+        Report::new(SqlState::INTERNAL_ERROR, message, detail, hint)
     }
 
     /// The text for a status column: what a call over many tickers says of one that failed.
     pub fn status(&self) -> String {
-        format!("{} {}: {}", self.state.0, self.message, self.detail)
+        match &self.detail {
+            Some(detail) => format!("{} {}: {detail}", self.state, self.message),
+            None => format!("{} {}", self.state, self.message),
+        }
     }
 
-    /// Raises the error.
-    pub fn raise(self) -> ! {
-        state_of_next_error(self.state);
-        pgrx::pg_sys::panic::ErrorReport::new(
+    /// Raises the error, by a panic that pgrx turns into an ERROR once every Rust frame of the function is gone.
+    fn raise(self) -> ! {
+        complete_next_error(&self);
+        let placeholder = pgrx::pg_sys::panic::ErrorReport::new(
             PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-            self.message,
+            "an error of pg_folio",
             "pg_folio",
-        )
-        .set_detail(self.detail)
-        .set_hint(self.hint)
-        .report(PgLogLevel::ERROR);
+        );
+        placeholder.report(PgLogLevel::ERROR);
         unreachable!("an ERROR does not return")
     }
 }
@@ -88,31 +118,39 @@ pub fn or_raise<T>(result: Result<T>) -> T {
     result.unwrap_or_else(|report| report.raise())
 }
 
-thread_local! {
-    static PENDING_STATE: Cell<c_int> = const { Cell::new(0) };
+/// What the next error says, in the server's encoding.
+struct Pending {
+    state: c_int,
+    message: CString,
+    detail: Option<CString>,
+    hint: Option<CString>,
+    context: Option<CString>,
 }
 
-/// Gives the next error, which must be raised at once, this SQLSTATE.
+thread_local! {
+    static PENDING: RefCell<Option<Pending>> = const { RefCell::new(None) };
+}
+
+/// Gives the next error, which must be raised at once, what this report says.
 ///
-/// pgrx raises with codes of its own list. Postgres calls the error context callbacks while an error is built, so one
-/// pushed here sets the code; the handler that catches the error restores the callback stack.
-fn state_of_next_error(state: SqlState) {
-    unsafe extern "C-unwind" {
-        fn errcode(sqlerrcode: c_int) -> c_int;
-    }
-    unsafe extern "C-unwind" fn set_state(_: *mut c_void) {
-        let state = PENDING_STATE.replace(0);
-        if state != 0 {
-            // SAFETY: Postgres calls this from errfinish, while an error is being built.
-            unsafe { errcode(state) };
-        }
-    }
+/// pgrx raises with codes of its own list, in UTF-8 and without a context. Postgres calls the error context callbacks while
+/// an error is built, so one that is pushed here completes it; the handler that catches the error restores the callback
+/// stack.
+fn complete_next_error(report: &Report) {
+    let text = |text: &String| encoding::to_server_lossy(text);
+    let pending = Pending {
+        state: report.state.packed(),
+        message: text(&report.message),
+        detail: report.detail.as_ref().map(text),
+        hint: report.hint.as_ref().map(text),
+        context: report.context.as_ref().map(text),
+    };
+    PENDING.replace(Some(pending));
     static mut CALLBACK: pg_sys::ErrorContextCallback = pg_sys::ErrorContextCallback {
         previous: std::ptr::null_mut(),
-        callback: Some(set_state),
+        callback: Some(complete),
         arg: std::ptr::null_mut(),
     };
-    PENDING_STATE.set(state.packed());
     // SAFETY: on the main thread; the callback is static, so it outlives the stack it is pushed to. It is pushed once
     // per error, and an error pops it.
     unsafe {
@@ -121,10 +159,79 @@ fn state_of_next_error(state: SqlState) {
     }
 }
 
+unsafe extern "C-unwind" fn complete(_: *mut c_void) {
+    unsafe extern "C-unwind" {
+        fn errcode(sqlerrcode: c_int) -> c_int;
+        fn errmsg_internal(format: *const c_char, ...) -> c_int;
+        fn errdetail_internal(format: *const c_char, ...) -> c_int;
+        fn errhint(format: *const c_char, ...) -> c_int;
+        fn errcontext_msg(format: *const c_char, ...) -> c_int;
+    }
+    const TEXT: *const c_char = c"%s".as_ptr();
+    let Some(Pending { state, message, detail, hint, context }) = PENDING.take() else { return };
+    // SAFETY: Postgres calls this from errfinish, while an error is being built; each call copies its text.
+    unsafe {
+        errcode(state);
+        errmsg_internal(TEXT, message.as_ptr());
+        let each = |text: &Option<CString>, set: unsafe extern "C-unwind" fn(*const c_char, ...) -> c_int| {
+            if let Some(text) = text {
+                set(TEXT, text.as_ptr());
+            }
+        };
+        each(&detail, errdetail_internal);
+        each(&hint, errhint);
+        each(&context, errcontext_msg);
+    }
+}
+
+impl Report {
+    /// The error that the server has raised and that was caught, taken off the server's stack of errors.
+    ///
+    /// # Safety
+    /// On the main thread, right after the catch, in a memory context that is there.
+    pub unsafe fn of_server() -> Report {
+        // SAFETY: as the caller promises; the copy is read before it is freed.
+        unsafe {
+            let error = pg_sys::CopyErrorData();
+            let text = |text: *const c_char| encoding::lossy(text);
+            let report = Report {
+                state: SqlState::unpacked((*error).sqlerrcode),
+                message: text((*error).message).unwrap_or_default(),
+                detail: text((*error).detail),
+                hint: text((*error).hint),
+                context: text((*error).context),
+            };
+            pg_sys::FreeErrorData(error);
+            pg_sys::FlushErrorState();
+            report
+        }
+    }
+}
+
 impl From<Error> for Report {
     fn from(error: Error) -> Report {
+        if error == Error::Cancelled && memory::exhausted() {
+            return memory::out_of_memory();
+        }
         let (detail, hint) = detail_and_hint(&error);
         Report::new(state_of(&error), error.to_string(), detail, hint)
+    }
+}
+
+impl From<NoMemory> for Report {
+    fn from(NoMemory { need_bytes, taken_bytes, limit_bytes }: NoMemory) -> Report {
+        let megabytes = |bytes: u64| bytes >> 20;
+        Report::new(
+            SqlState::OUT_OF_MEMORY,
+            "the memory that all computations may take together is used up",
+            format!(
+                "Needed: {} MB. Taken by others: {} MB. Limit: {} MB.",
+                megabytes(need_bytes),
+                megabytes(taken_bytes),
+                megabytes(limit_bytes)
+            ),
+            "Wait for calls in folio.progress to end, ask for fewer tickers, or raise folio.max_memory.",
+        )
     }
 }
 
@@ -149,11 +256,7 @@ impl From<folio_chart::Error> for Report {
                 "Charts show finite numbers up to 1e100; for a forecast ask for a shorter horizon or lower levels."
                     .to_owned(),
             ),
-            Error::Drawing { message } => (
-                SqlState::INTERNAL_ERROR,
-                format!("{message}."),
-                "This is a defect of pg_folio; the session goes on. Please report this text.".to_owned(),
-            ),
+            Error::Drawing { message: cause } => return Report::internal(message, format!("{cause}.")),
         };
         Report::new(state, message, detail, hint)
     }
@@ -306,5 +409,9 @@ mod unit {
     fn states_are_packed_as_postgres_packs_them() {
         assert_eq!(SqlState::QUERY_CANCELED.packed(), PgSqlErrorCode::ERRCODE_QUERY_CANCELED as c_int);
         assert_eq!(SqlState::UNDEFINED_TABLE.packed(), PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE as c_int);
+        for state in [SqlState::BAD_PRICES, SqlState::UNDEFINED_TABLE] {
+            assert_eq!(SqlState::unpacked(state.packed()), state);
+        }
+        assert_eq!(SqlState::BAD_PRICES.to_string(), "PF005");
     }
 }

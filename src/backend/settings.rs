@@ -11,6 +11,9 @@ static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(
 static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEGABYTES);
+static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(0);
+static MAX_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MAX_MEMORY_LIMIT);
+static MAX_THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static PROGRESS_NOTICES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static SEED: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_SEED as i32);
 
@@ -19,6 +22,9 @@ const MAX_THREADS: i32 = 64;
 
 /// Enough for a call over 10,000 tickers in a few batches, and little beside the memory of a server that has so many.
 const DEFAULT_MEMORY_MEGABYTES: i32 = 1024;
+
+/// What a user may raise folio.memory_limit to unless a superuser says otherwise.
+const DEFAULT_MAX_MEMORY_LIMIT: i32 = 4 * DEFAULT_MEMORY_MEGABYTES;
 
 /// Less than this has no room for one fit of the largest model beside the prices of a ticker.
 const MIN_MEMORY_MEGABYTES: i32 = 16;
@@ -35,7 +41,7 @@ pub struct Settings {
     /// The relation that prices are read from, as the user writes it.
     pub prices: String,
     /// How many of the newest prices of a ticker are used.
-    pub history: i32,
+    pub history: i64,
     /// The names of the ensemble's models; empty means all.
     pub models: Vec<String>,
     /// How many threads a call computes on.
@@ -61,17 +67,14 @@ impl Settings {
         let models = if models == "all" { "" } else { &models };
         Settings {
             prices: text(&PRICES),
-            history: HISTORY.get(),
+            history: HISTORY.get().into(),
             models: models
                 .split(',')
                 .map(|name| name.trim().to_owned())
                 .filter(|name| !name.is_empty())
                 .collect(),
-            threads_per_call: match usize::try_from(THREADS_PER_CALL.get()) {
-                Ok(threads @ 1..) => threads,
-                _ => available_cores(),
-            },
-            memory_limit: usize::try_from(MEMORY_LIMIT.get()).unwrap_or(0) << 20,
+            threads_per_call: or_cores(&THREADS_PER_CALL).min(or_cores(&MAX_THREADS_PER_CALL)),
+            memory_limit: megabytes(MEMORY_LIMIT.get().min(MAX_MEMORY_LIMIT.get())),
             seed: SEED.get().unsigned_abs().into(),
         }
     }
@@ -79,7 +82,21 @@ impl Settings {
 
 /// How many compute threads may run at once in the whole cluster. Fixed when the server starts.
 pub fn max_threads() -> usize {
-    match usize::try_from(MAX_THREADS_SETTING.get()) {
+    or_cores(&MAX_THREADS_SETTING)
+}
+
+/// How many bytes the calls of all sessions may take together; 0 is without a limit. Fixed when the server starts.
+pub fn max_memory() -> u64 {
+    megabytes(MAX_MEMORY.get()) as u64
+}
+
+fn megabytes(number: i32) -> usize {
+    usize::try_from(number).unwrap_or(0) << 20
+}
+
+/// A number of threads, of which 0 means as many as there are cores.
+fn or_cores(setting: &GucSetting<i32>) -> usize {
+    match usize::try_from(setting.get()) {
         Ok(threads @ 1..) => threads,
         _ => available_cores(),
     }
@@ -99,6 +116,7 @@ fn available_cores() -> usize {
 pub fn register() {
     register_inputs();
     register_limits();
+    register_limits_of_the_cluster();
     reserve_prefix();
 }
 
@@ -145,17 +163,6 @@ fn register_inputs() {
 /// What a call may take of the machine, and what it says meanwhile.
 fn register_limits() {
     GucRegistry::define_int_guc(
-        c"folio.max_threads",
-        c"How many compute threads may run at once over all sessions; 0 means the cores that the server may use.",
-        c"Needs shared_preload_libraries = 'pg_folio'; without it each session has its own folio.threads_per_call.",
-        &MAX_THREADS_SETTING,
-        0,
-        MAX_THREADS,
-        // Without shared memory there is no cluster-wide number to set.
-        if preloading() { GucContext::Postmaster } else { GucContext::Internal },
-        GucFlags::default(),
-    );
-    GucRegistry::define_int_guc(
         c"folio.threads_per_call",
         c"How many threads one call computes on; 0 means the cores that the server may use.",
         c"Results do not depend on it. Lower it for interactive sessions beside a busy workload.",
@@ -181,6 +188,51 @@ fn register_limits() {
         c"folio.progress shows the same to other sessions.",
         &PROGRESS_NOTICES,
         GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// What all calls may take together, and what a user may let one call take: only a superuser changes these.
+fn register_limits_of_the_cluster() {
+    GucRegistry::define_int_guc(
+        c"folio.max_threads",
+        c"How many compute threads may run at once over all sessions; 0 means the cores that the server may use.",
+        c"Needs shared_preload_libraries = 'pg_folio'; without it each session has its own folio.threads_per_call.",
+        &MAX_THREADS_SETTING,
+        0,
+        MAX_THREADS,
+        // Without shared memory there is no cluster-wide number to set.
+        if preloading() { GucContext::Postmaster } else { GucContext::Internal },
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"folio.max_memory",
+        c"How much memory the calls of all sessions may take together; 0 is without a limit.",
+        c"Needs shared_preload_libraries = 'pg_folio'. A call that would pass it fails with 53200, or computes in smaller batches.",
+        &MAX_MEMORY,
+        0,
+        MAX_MEMORY_MEGABYTES,
+        if preloading() { GucContext::Postmaster } else { GucContext::Internal },
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"folio.max_memory_limit",
+        c"What folio.memory_limit counts for at most.",
+        c"Users set folio.memory_limit themselves; this is the end of it.",
+        &MAX_MEMORY_LIMIT,
+        MIN_MEMORY_MEGABYTES,
+        MAX_MEMORY_MEGABYTES,
+        GucContext::Suset,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"folio.max_threads_per_call",
+        c"What folio.threads_per_call counts for at most; 0 means the cores that the server may use.",
+        c"Users set folio.threads_per_call themselves; this is the end of it.",
+        &MAX_THREADS_PER_CALL,
+        0,
+        MAX_THREADS,
+        GucContext::Suset,
         GucFlags::default(),
     );
 }

@@ -16,12 +16,7 @@ pub fn with_time_zone(ts: Timestamp) -> TimestampWithTimeZone {
     to_postgres(ts).into()
 }
 
-/// Postgres' timestamp as the engine's time; NULL and minus infinity are the one that no price may have.
-pub fn from_postgres(ts: Option<pgrx::datum::Timestamp>) -> Timestamp {
-    from_micros(ts.map(pgrx::datum::Timestamp::into_inner))
-}
-
-/// The engine's time of Postgres' microseconds, of which the ends of the range stand for no finite time.
+/// The engine's time of Postgres' microseconds; NULL and the ends of the range stand for the one that no price may have.
 pub fn from_micros(micros: Option<i64>) -> Timestamp {
     match micros {
         None | Some(i64::MIN) => Timestamp::MIN,

@@ -1,9 +1,7 @@
 //! Arguments that several functions have.
 
+use crate::backend::datum::Names;
 use crate::backend::report::{Report, Result, SqlState};
-
-/// A list of names as SQL passes it: the elements of an array may be NULL.
-pub type Names = Vec<Option<String>>;
 
 /// The tickers in the order given, each once.
 pub fn unique_tickers(tickers: Names) -> Result<Vec<String>> {
@@ -14,7 +12,7 @@ pub fn unique_tickers(tickers: Names) -> Result<Vec<String>> {
 
 /// The names, none of them NULL.
 pub fn not_null(argument: &str, names: Names) -> Result<Vec<String>> {
-    names.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
+    names.0.into_iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
         Report::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,
             format!("{argument} must not contain NULL"),

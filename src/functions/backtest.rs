@@ -7,10 +7,10 @@ use folio_core::portfolio::backtest::{self, Backtest, Day, Rebalance};
 use folio_core::portfolio::memory;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgRelation};
 
-use super::arguments::{self, Names};
+use super::arguments;
 use super::portfolio::{Inputs, MIN_RETURNS};
+use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Result, or_raise};
@@ -18,24 +18,24 @@ use crate::backend::settings::Settings;
 use crate::backend::timestamp::with_time_zone;
 
 /// What an objective would have earned: a row per trading day from the first rebalance on.
-#[pg_extern(stable, parallel_safe, cost = 10000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn backtest(
     tickers: default!(Option<Names>, "NULL"),
-    rebalance: default!(Option<String>, "'month_end'"),
-    lookback: default!(Option<i32>, "252"),
-    objective: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
-    market_caps: default!(Option<JsonB>, "NULL"),
+    rebalance: default!(Option<Text>, "'month_end'"),
+    lookback: default!(Option<i64>, "252"),
+    objective: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
+    market_caps: default!(Option<Json>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
     transaction_cost: default!(Option<f64>, "0"),
-    benchmark: default!(Option<String>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    benchmark: default!(Option<Text>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -52,7 +52,7 @@ fn backtest(
     let tau = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let days = inputs.request(None).and_then(|request| {
         let tickers = tickers.map(arguments::unique_tickers).transpose()?;
         let backtest = Backtest {
@@ -61,7 +61,7 @@ fn backtest(
             lookback: backtest::lookback(lookback.unwrap_or(252).into())?,
             transaction_cost: transaction_cost.unwrap_or(0.0),
             hold_benchmark: holds(tickers.as_deref(), benchmark.as_deref()),
-            benchmark,
+            benchmark: benchmark.map(|Text(ticker)| ticker),
         };
         run(backtest.validated()?, tickers, history, as_of, relation)
     });
@@ -80,7 +80,7 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
 fn run(
     backtest: Backtest,
     tickers: Option<Vec<String>>,
-    history: Option<i32>,
+    history: Option<i64>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<pg_sys::Oid>,
 ) -> Result<Vec<Day>> {

@@ -9,18 +9,18 @@ use folio_core::forecast::{self, Level, Status};
 use folio_core::panel::Timestamp;
 use folio_core::portfolio::frontier::{FrontierPoint, Performance, RiskMap};
 use folio_core::portfolio::request;
-use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgRelation, spi};
 
-use super::arguments::{Names, required};
+use super::arguments::required;
 use super::forecast::{Arguments, status};
 use super::portfolio::{Inputs, Source};
+use crate::backend::datum::{Json, Names, Regclass, Text};
+use crate::backend::query::{self, Row};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
-use crate::backend::timestamp::from_postgres;
+use crate::backend::timestamp::from_micros;
 
 /// The default width in pixels: a column of text on a desktop.
-const DEFAULT_WIDTH: i32 = 800;
+const DEFAULT_WIDTH: i64 = 800;
 
 /// The levels of a fan if none are named: what half of the outcomes, most, and nearly all of them are within.
 const DEFAULT_LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
@@ -38,56 +38,56 @@ const RECENT_PER_STEP: usize = 6;
 const DEFAULT_RECENT: std::ops::RangeInclusive<usize> = 63..=252;
 
 /// The points of a frontier: enough for a smooth line.
-const FRONTIER_POINTS: usize = 40;
+const FRONTIER_POINTS: i64 = 40;
 
 /// Draws a forecast as SVG: recent prices, the median path, and the fan of its intervals.
-#[pg_extern(stable, parallel_safe, cost = 100000)]
+#[pg_extern(stable, parallel_unsafe, cost = 100000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_chart(
-    ticker: Option<String>,
-    horizon: default!(Option<i32>, "NULL"),
+    ticker: Option<Text>,
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     levels: default!(Option<Vec<Option<f64>>>, "NULL"),
     members: default!(Option<bool>, "NULL"),
-    recent: default!(Option<i32>, "NULL"),
+    recent: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
-    theme: default!(Option<String>, "NULL"),
-) -> String {
-    let relation = prices.map(|relation| relation.oid());
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
+    theme: default!(Option<Text>, "NULL"),
+) -> Text {
+    let relation = prices.map(|relation| relation.0);
     or_raise((|| {
         let options = options(width, theme)?;
         let fan = Fan::new(levels, members, recent)?;
-        let tickers = Some(vec![required("ticker", ticker)?]);
+        let tickers = Some(vec![required("ticker", ticker)?.0]);
         let arguments = Arguments { tickers, horizon, models, level: None, as_of, history, relation };
         let charts = arguments.forecast(|report| Ok(vec![fan.chart(report.ticker, &report.outcome?)]))?;
         let chart = charts.into_iter().next().ok_or(folio_chart::Error::Empty { what: "forecast" })?;
-        Ok(chart.svg(options)?)
+        Ok(Text(chart.svg(options)?))
     })())
 }
 
 /// Draws the efficient frontier as SVG, among the tickers that it is made of.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn frontier_chart(
     tickers: default!(Option<Names>, "NULL"),
-    views: default!(Option<JsonB>, "'[]'"),
-    market_caps: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
+    views: default!(Option<Json>, "'[]'"),
+    market_caps: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
-    theme: default!(Option<String>, "NULL"),
-) -> String {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    prices: default!(Option<Regclass>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
+    theme: default!(Option<Text>, "NULL"),
+) -> Text {
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let objective = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -96,51 +96,51 @@ fn frontier_chart(
         let request = inputs.request(views)?;
         let map = source
             .compute(move |returns, cancel| request::risk_map(&request, returns, FRONTIER_POINTS, cancel))?;
-        Ok(frontier_of(map).svg(options)?)
+        Ok(Text(frontier_of(map).svg(options)?))
     })())
 }
 
 /// Draws the weights of a portfolio over time as SVG, from weight_history.
-#[pg_extern(stable, parallel_safe, cost = 10000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000)]
 fn weights_chart(
-    portfolio: Option<String>,
-    width: default!(Option<i32>, "NULL"),
-    theme: default!(Option<String>, "NULL"),
-) -> String {
+    portfolio: Option<Text>,
+    width: default!(Option<i64>, "NULL"),
+    theme: default!(Option<Text>, "NULL"),
+) -> Text {
     or_raise((|| {
         let options = options(width, theme)?;
-        let portfolio = required("portfolio", portfolio)?;
+        let Text(portfolio) = required("portfolio", portfolio)?;
         let rebalances = rebalances(&portfolio)?;
         if rebalances.is_empty() {
             return Err(no_weights(&portfolio));
         }
-        Ok(WeightsChart { portfolio, rebalances }.svg(options)?)
+        Ok(Text(WeightsChart { portfolio, rebalances }.svg(options)?))
     })())
 }
 
 /// Draws what was forecast of a ticker against what came as SVG, from forecast_accuracy, whose functions are not declared
 /// parallel safe.
-#[pg_extern(stable, parallel_restricted, cost = 10000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000)]
 fn accuracy_chart(
-    ticker: Option<String>,
-    step: default!(Option<i32>, "NULL"),
-    width: default!(Option<i32>, "NULL"),
-    theme: default!(Option<String>, "NULL"),
-) -> String {
+    ticker: Option<Text>,
+    step: default!(Option<i64>, "NULL"),
+    width: default!(Option<i64>, "NULL"),
+    theme: default!(Option<Text>, "NULL"),
+) -> Text {
     or_raise((|| {
         let options = options(width, theme)?;
-        let ticker = required("ticker", ticker)?;
+        let Text(ticker) = required("ticker", ticker)?;
         let outcomes = outcomes(&ticker, step)?;
         if outcomes.is_empty() {
             return Err(no_outcomes(&ticker, step));
         }
-        Ok(accuracy_of(ticker, step, outcomes).svg(options)?)
+        Ok(Text(accuracy_of(ticker, step, outcomes).svg(options)?))
     })())
 }
 
-fn options(width: Option<i32>, theme: Option<String>) -> Result<Options> {
+fn options(width: Option<i64>, theme: Option<Text>) -> Result<Options> {
     Ok(Options {
-        width: Width::new(width.unwrap_or(DEFAULT_WIDTH).into())?,
+        width: Width::new(width.unwrap_or(DEFAULT_WIDTH))?,
         theme: theme.map_or(Ok(Theme::Auto), |name| Theme::parse(&name))?,
     })
 }
@@ -154,7 +154,7 @@ struct Fan {
 }
 
 impl Fan {
-    fn new(levels: Option<Vec<Option<f64>>>, members: Option<bool>, recent: Option<i32>) -> Result<Fan> {
+    fn new(levels: Option<Vec<Option<f64>>>, members: Option<bool>, recent: Option<i64>) -> Result<Fan> {
         let mut levels = match levels {
             None => DEFAULT_LEVELS.to_vec(),
             Some(levels) => levels
@@ -171,7 +171,7 @@ impl Fan {
                 format!("at most {MAX_LEVELS}"),
             ));
         }
-        let number = |recent: i32| {
+        let number = |recent: i64| {
             let valid = usize::try_from(recent).ok().filter(|number| (2..=MAX_RECENT).contains(number));
             valid.ok_or_else(|| invalid("recent", recent.to_string(), format!("2 to {MAX_RECENT} prices")))
         };
@@ -235,36 +235,21 @@ fn frontier_of(map: RiskMap) -> FrontierChart {
     }
 }
 
-/// The rows of a query, as the calling user sees them.
-fn select<Row>(
-    query: &str,
-    arguments: &[DatumWithOid<'_>],
-    row: impl Fn(&spi::SpiHeapTupleData<'_>) -> spi::Result<Row>,
-) -> Result<Vec<Row>> {
-    let read: spi::Result<Vec<Row>> =
-        Spi::connect(|client| client.select(query, None, arguments)?.map(|tuple| row(&tuple)).collect());
-    read.map_err(|error| {
-        let hint = "Please report it with this text.";
-        Report::new(SqlState::INTERNAL_ERROR, "cannot read the stored results", error.to_string(), hint)
-    })
-}
-
 /// A time of the session's zone.
-fn time_at(tuple: &spi::SpiHeapTupleData<'_>, column: usize) -> spi::Result<Time> {
-    Ok(time(from_postgres(tuple.get::<pgrx::datum::Timestamp>(column)?)))
+fn time_at(row: &Row<'_>, column: usize) -> Time {
+    time(from_micros(row.bigint(column)))
 }
 
 /// A number; NULL is not a number, which no chart draws.
-fn number_at(tuple: &spi::SpiHeapTupleData<'_>, column: usize) -> spi::Result<f64> {
-    Ok(tuple.get::<f64>(column)?.unwrap_or(f64::NAN))
+fn number_at(row: &Row<'_>, column: usize) -> f64 {
+    row.float8(column).unwrap_or(f64::NAN)
 }
 
 fn rebalances(portfolio: &str) -> Result<Vec<Rebalance>> {
-    let query = "SELECT as_of::timestamp, ticker, weight FROM folio.weight_history WHERE portfolio = $1
-                 ORDER BY as_of, ticker";
-    let rows = select(query, &[portfolio.to_owned().into()], |tuple| {
-        let ticker: Option<String> = tuple.get(2)?;
-        Ok((time_at(tuple, 1)?, ticker.unwrap_or_default(), number_at(tuple, 3)?))
+    let statement = "SELECT as_of::timestamp, ticker, weight FROM folio.weight_history WHERE portfolio OPERATOR(pg_catalog.=) $1
+                     ORDER BY as_of, ticker";
+    let rows = query::all(statement, &[Text(portfolio.to_owned()).into()], |row| {
+        Ok((time_at(row, 1), row.text(2)?.unwrap_or_default(), number_at(row, 3)))
     })?;
     let mut rebalances: Vec<Rebalance> = Vec::new();
     for (time, ticker, weight) in rows {
@@ -283,25 +268,28 @@ struct StoredOutcome {
     outcome: Outcome,
 }
 
-fn outcomes(ticker: &str, step: Option<i32>) -> Result<Vec<StoredOutcome>> {
-    let query = "SELECT as_of::timestamp, ts::timestamp, forecast, lower, upper, actual, naive_error, level
-                 FROM folio.forecast_accuracy
-                 WHERE ticker = $1 AND actual IS NOT NULL AND ($2 IS NULL OR step = $2) ORDER BY as_of, step";
-    select(query, &[ticker.to_owned().into(), step.into()], |tuple| {
+fn outcomes(ticker: &str, step: Option<i64>) -> Result<Vec<StoredOutcome>> {
+    let statement =
+        "SELECT as_of::timestamp, ts::timestamp, forecast, lower, upper, actual, naive_error, level
+                     FROM folio.forecast_accuracy
+                     WHERE ticker OPERATOR(pg_catalog.=) $1 AND actual IS NOT NULL
+                       AND ($2 IS NULL OR step OPERATOR(pg_catalog.=) $2)
+                     ORDER BY as_of, step";
+    query::all(statement, &[Text(ticker.to_owned()).into(), step.into()], |row| {
         let outcome = Outcome {
-            time: time_at(tuple, 2)?,
-            forecast: number_at(tuple, 3)?,
-            lower: number_at(tuple, 4)?,
-            upper: number_at(tuple, 5)?,
-            actual: number_at(tuple, 6)?,
-            naive_error: number_at(tuple, 7)?,
+            time: time_at(row, 2),
+            forecast: number_at(row, 3),
+            lower: number_at(row, 4),
+            upper: number_at(row, 5),
+            actual: number_at(row, 6),
+            naive_error: number_at(row, 7),
         };
-        Ok(StoredOutcome { as_of: time_at(tuple, 1)?, level: number_at(tuple, 8)?, outcome })
+        Ok(StoredOutcome { as_of: time_at(row, 1), level: number_at(row, 8), outcome })
     })
 }
 
 /// The forecasts of one step as one line, or the newest forecasts that do not overlap, each as its own.
-fn accuracy_of(ticker: String, step: Option<i32>, stored: Vec<StoredOutcome>) -> AccuracyChart {
+fn accuracy_of(ticker: String, step: Option<i64>, stored: Vec<StoredOutcome>) -> AccuracyChart {
     let level = stored.first().map(|first| first.level);
     let level = level.filter(|level| stored.iter().all(|other| other.level == *level));
     let step = step.and_then(|step| usize::try_from(step).ok());
@@ -323,7 +311,7 @@ fn no_weights(portfolio: &str) -> Report {
     )
 }
 
-fn no_outcomes(ticker: &str, step: Option<i32>) -> Report {
+fn no_outcomes(ticker: &str, step: Option<i64>) -> Report {
     let which = step.map(|step| format!(" at step {step}")).unwrap_or_default();
     Report::new(
         SqlState::INVALID_PARAMETER_VALUE,

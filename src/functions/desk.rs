@@ -4,55 +4,57 @@
 use folio_core::Error;
 use folio_core::forecast::{self, Fingerprint, Horizon, Level};
 use folio_core::panel::{PricePanel, Timestamp};
+use folio_core::portfolio::view_of_forecast::view_of_step;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgMemoryContexts, PgRelation, spi};
 
-use super::arguments::Names;
-use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, member_row};
-use crate::backend::prices::Snapshot;
+use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, failed, member_row};
+use crate::backend::datum::{Json, Names, Regclass, Text};
+use crate::backend::query;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
 use crate::backend::settings::Settings;
-use crate::backend::subtransaction::{self, Failure};
+use crate::backend::snapshot;
+use crate::backend::subtransaction;
 use crate::backend::timestamp::with_time_zone;
 
 /// A hash of the prices that a forecast reads and of all else that it depends on.
-#[pg_extern(stable, parallel_safe, cost = 10000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_fingerprint(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
-) -> String {
-    let relation = prices.map(|relation| relation.oid());
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
+) -> Text {
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
     or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let plan = arguments.plan()?;
         let mut seen = Seen::new(&plan);
         plan.read(|panel| seen.add(panel))?;
-        Ok(seen.fingerprint.finish())
+        Ok(Text(seen.fingerprint.finish()))
     }))
 }
 
 /// The view that a stored forecast amounts to, from its last step; NULL where it says nothing.
 #[pg_extern(immutable, parallel_safe)]
 fn forecast_view(
-    ticker: &str,
+    ticker: Text,
     last_close: f64,
     forecast: f64,
     upper: f64,
     horizon: i32,
     level: f64,
-) -> Option<JsonB> {
+) -> Option<Json> {
     let view = Horizon::new(horizon.into()).and_then(|horizon| {
-        Ok(forecast::view_of_step(ticker, last_close, forecast, upper, horizon, Level::new(level)?))
+        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, level))
     });
-    or_raise(view.map_err(Report::from)).map(JsonB)
+    or_raise(view.map_err(Report::from)).map(Json)
 }
 
 /// Forecasts for a run that was started, or finds the stored forecasts that are the same, and writes into the run's row
@@ -68,18 +70,24 @@ fn forecast_run(run_id: i64, record_failure: bool) {
     if !record_failure {
         return or_raise(forecast());
     }
-    Snapshot::release_that_of_call();
-    if let Err(failure) = subtransaction::attempt(forecast) {
-        let Failure { state, message, detail, hint } = failure;
-        let arguments = [run_id.into(), state.into(), message.into(), detail.into(), hint.into()];
-        or_raise(update(FAIL_RUN, &arguments));
+    snapshot::release_that_of_call();
+    if let Err(Report { state, message, detail, hint, .. }) = subtransaction::attempt(forecast) {
+        let text = |text: String| Text(text);
+        let arguments = [
+            run_id.into(),
+            Text(state.to_string()).into(),
+            Text(message).into(),
+            detail.map(text).into(),
+            hint.map(text).into(),
+        ];
+        or_raise(query::write(FAIL_RUN, &arguments));
     }
 }
 
 /// What folio.prices says. current_setting does not know it before the session has loaded the library.
-#[pg_extern(stable, parallel_safe)]
-fn prices_setting() -> String {
-    Settings::read().prices
+#[pg_extern(stable, parallel_unsafe)]
+fn prices_setting() -> Text {
+    Text(Settings::read().prices)
 }
 
 /// The class of the advisory locks of runs; the key is the portfolio's id.
@@ -150,15 +158,18 @@ struct Run {
 const READ_RUN: &str = "
     SELECT coalesce(s.use_forecasts, true), s.tickers, s.horizon, s.models, s.level, run.as_of, s.history,
            folio.price_relation(s.prices)::oid
-    FROM folio.run, jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers text[], horizon integer,
-         models text[], level float8, history integer, prices text)
-    WHERE run.run_id = $1";
+    FROM folio.run, pg_catalog.jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers text, horizon integer,
+         models text, level float8, history integer, prices text)
+    WHERE run.run_id OPERATOR(pg_catalog.=) $1";
 
 const FIND_FORECASTS: &str = "
-    SELECT max(run_id) FROM folio.run WHERE fingerprint = $1 AND forecast_run_id = run_id AND run_id <> $2";
+    SELECT pg_catalog.max(run_id) FROM folio.run
+    WHERE fingerprint OPERATOR(pg_catalog.=) $1 AND forecast_run_id OPERATOR(pg_catalog.=) run_id
+      AND run_id OPERATOR(pg_catalog.<>) $2";
 
 const UPDATE_RUN: &str = "
-    UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5 WHERE run_id = $1";
+    UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5
+    WHERE run_id OPERATOR(pg_catalog.=) $1";
 
 const FAIL_RUN: &str = "SELECT folio.fail_run($1, $2, $3, $4, $5)";
 
@@ -175,22 +186,19 @@ const INSERT_MEMBERS: &str = "
 
 impl Run {
     fn read(id: i64) -> Result<Run> {
-        let _snapshot = Snapshot::ensure();
-        let found = Spi::connect(|client| {
-            let mut rows = client.select(READ_RUN, Some(1), &[id.into()])?;
-            let Some(row) = rows.next() else { return Ok(None) };
+        let found = query::first(READ_RUN, &[id.into()], |row| {
             let arguments = Arguments {
                 tickers: None,
-                horizon: row.get(3)?,
-                models: row.get::<Names>(4)?,
-                level: row.get(5)?,
-                as_of: row.get(6)?,
-                history: row.get(7)?,
-                relation: row.get(8)?,
+                horizon: row.integer(3).map(i64::from),
+                models: names(row.text(4)?)?,
+                level: row.float8(5),
+                as_of: row.bigint(6).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok()),
+                history: row.integer(7).map(i64::from),
+                relation: row.oid(8),
             };
-            Ok(Some((row.get(1)?.unwrap_or(true), row.get::<Names>(2)?, arguments)))
+            Ok((row.boolean(1).unwrap_or(true), names(row.text(2)?)?, arguments))
         });
-        let (use_forecasts, tickers, arguments) = spi_result(found)?.ok_or_else(|| no_such_run(id))?;
+        let (use_forecasts, tickers, arguments) = found?.ok_or_else(|| no_such_run(id))?;
         Ok(Run { id, use_forecasts, arguments: arguments.with_tickers(tickers)? })
     }
 
@@ -214,6 +222,12 @@ impl Run {
     }
 }
 
+/// A list of names as the settings of a run have it: a JSON array.
+fn names(json: Option<String>) -> Result<Option<Names>> {
+    let list = json.map(|json| serde_json::from_str(&json).map(Names)).transpose();
+    list.map_err(|cause| Report::internal("cannot read a run", format!("{cause}.")))
+}
+
 /// What a run read, for its row.
 struct Read {
     run_id: i64,
@@ -228,21 +242,18 @@ impl Read {
         let arguments = [
             self.run_id.into(),
             as_of.into(),
-            self.tickers.into(),
-            self.fingerprint.into(),
+            texts(self.tickers),
+            Text(self.fingerprint).into(),
             forecasts.into(),
         ];
-        update(UPDATE_RUN, &arguments)
+        query::write(UPDATE_RUN, &arguments)
     }
 }
 
 /// The run whose stored forecasts have this fingerprint.
 fn stored_forecasts(run_id: i64, fingerprint: &str) -> Result<Option<i64>> {
-    let _snapshot = Snapshot::ensure();
-    spi_result(Spi::connect(|client| {
-        let arguments = [fingerprint.to_owned().into(), run_id.into()];
-        client.select(FIND_FORECASTS, Some(1), &arguments)?.first().get_one::<i64>()
-    }))
+    let arguments = [Text(fingerprint.to_owned()).into(), run_id.into()];
+    Ok(query::first(FIND_FORECASTS, &arguments, |row| Ok(row.bigint(1)))?.flatten())
 }
 
 /// What is stored of one ticker.
@@ -263,7 +274,7 @@ impl Forecast {
             },
             Err(error) => Forecast {
                 last_close: None,
-                steps: vec![(ticker, Some(0), None, None, None, None, Report::from(error).status())],
+                steps: vec![(Text(ticker), Some(0), None, None, None, None, failed(error))],
                 members: Vec::new(),
             },
         }
@@ -277,10 +288,7 @@ fn write_forecasts(run_id: i64, level: Level, forecasts: Vec<Forecast>) -> Resul
     let mut forecasts = forecasts.into_iter();
     while forecasts.len() > 0 {
         let batch = forecasts.by_ref().take(WRITE_TICKERS);
-        // The arrays go with the context, not only at the end of the call.
-        let mut context = PgMemoryContexts::new("pg_folio forecasts");
-        // SAFETY: what the batch leaves behind was allocated by Rust.
-        unsafe { context.switch_to(|_| write_batch(run_id, level, batch)) }?;
+        write_batch(run_id, level, batch)?;
     }
     Ok(())
 }
@@ -292,21 +300,21 @@ fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Foreca
         forecast.steps.into_iter().for_each(|step| steps.push(step, forecast.last_close));
         forecast.members.into_iter().for_each(|member| members.push(member));
     }
-    update(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
-    update(INSERT_MEMBERS, &members.arguments(run_id))
+    query::write(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
+    query::write(INSERT_MEMBERS, &members.arguments(run_id))
 }
 
 /// Rows of folio.forecast by column, as one statement writes them.
 #[derive(Default)]
 struct Steps {
-    ticker: Vec<String>,
+    ticker: Vec<Text>,
     step: Vec<Option<i32>>,
     ts: Vec<Option<TimestampWithTimeZone>>,
     forecast: Vec<Option<f64>>,
     lower: Vec<Option<f64>>,
     upper: Vec<Option<f64>>,
     last_close: Vec<Option<f64>>,
-    status: Vec<String>,
+    status: Vec<Text>,
 }
 
 impl Steps {
@@ -341,14 +349,14 @@ impl Steps {
 /// Rows of folio.forecast_member by column.
 #[derive(Default)]
 struct Members {
-    ticker: Vec<String>,
-    model: Vec<Option<String>>,
+    ticker: Vec<Text>,
+    model: Vec<Option<Text>>,
     weight: Vec<Option<f64>>,
-    status: Vec<String>,
+    status: Vec<Text>,
     rmse: Vec<Option<f64>>,
     mae: Vec<Option<f64>>,
     fit_ms: Vec<Option<f64>>,
-    detail: Vec<Option<String>>,
+    detail: Vec<Option<Text>>,
 }
 
 impl Members {
@@ -361,7 +369,7 @@ impl Members {
         self.rmse.push(rmse);
         self.mae.push(mae);
         self.fit_ms.push(fit_ms);
-        self.detail.push(detail.map(|JsonB(detail)| detail.to_string()));
+        self.detail.push(detail.map(|Json(detail)| Text(detail.to_string())));
     }
 
     fn arguments(self, run_id: i64) -> [DatumWithOid<'static>; 9] {
@@ -379,16 +387,8 @@ impl Members {
     }
 }
 
-fn update(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
-    spi_result(Spi::connect_mut(|client| client.update(statement, None, arguments).map(|_| ())))
-}
-
-/// What SPI itself may report is a defect: errors of the statements are raised past it.
-fn spi_result<T>(result: spi::Result<T>) -> Result<T> {
-    result.map_err(|error| {
-        let hint = "Please report it with this text.";
-        Report::new(SqlState::INTERNAL_ERROR, "cannot read or write a run", error.to_string(), hint)
-    })
+fn texts(texts: Vec<String>) -> DatumWithOid<'static> {
+    texts.into_iter().map(Text).collect::<Vec<_>>().into()
 }
 
 fn no_such_run(id: i64) -> Report {

@@ -5,11 +5,10 @@ use folio_core::forecast::{
     self, Batches, DEFAULT_ORIGINS, Evaluated, Evaluation, FitWindow, Missing, Record, Schedule, Score,
     Scores, Summary,
 };
-use pgrx::PgRelation;
 use pgrx::prelude::*;
 
-use super::arguments::Names;
 use super::forecast::Arguments;
+use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, or_raise};
@@ -17,25 +16,25 @@ use crate::backend::settings::Settings;
 
 /// How good the forecasts of each ticker would have been from many days of its past: a row per ticker, model and step.
 /// A ticker that cannot be evaluated is one row whose status says why.
-#[pg_extern(stable, parallel_safe, cost = 10000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_evaluate(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
-    origins: default!(Option<i32>, "NULL"),
-    stride: default!(Option<i32>, "NULL"),
-    gap: default!(Option<i32>, "NULL"),
-    fit_window: default!(Option<String>, "NULL"),
-    refit_every: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
+    origins: default!(Option<i64>, "NULL"),
+    stride: default!(Option<i64>, "NULL"),
+    gap: default!(Option<i64>, "NULL"),
+    fit_window: default!(Option<Text>, "NULL"),
+    refit_every: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
-        name!(model, Option<String>),
+        name!(ticker, Text),
+        name!(model, Option<Text>),
         name!(step, Option<i32>),
         name!(n, i64),
         name!(mae, Option<f64>),
@@ -49,10 +48,10 @@ fn forecast_evaluate(
         name!(mean_width_95, Option<f64>),
         name!(interval_score_80, Option<f64>),
         name!(interval_score_95, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     let schedule = RawSchedule { origins, stride, gap, fit_window, refit_every };
     let mut rows = Vec::new();
@@ -64,24 +63,24 @@ fn forecast_evaluate(
 
 /// The same over all tickers: a row per model and step, with the statistic of Diebold and Mariano against the last price,
 /// clustered by date.
-#[pg_extern(stable, parallel_safe, cost = 10000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_evaluate_summary(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
-    origins: default!(Option<i32>, "NULL"),
-    stride: default!(Option<i32>, "NULL"),
-    gap: default!(Option<i32>, "NULL"),
-    fit_window: default!(Option<String>, "NULL"),
-    refit_every: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
+    origins: default!(Option<i64>, "NULL"),
+    stride: default!(Option<i64>, "NULL"),
+    gap: default!(Option<i64>, "NULL"),
+    fit_window: default!(Option<Text>, "NULL"),
+    refit_every: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(model, Option<String>),
+        name!(model, Option<Text>),
         name!(step, Option<i32>),
         name!(tickers, i32),
         name!(n, i64),
@@ -98,10 +97,10 @@ fn forecast_evaluate_summary(
         name!(mean_width_95, Option<f64>),
         name!(interval_score_80, Option<f64>),
         name!(interval_score_95, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     let schedule = RawSchedule { origins, stride, gap, fit_window, refit_every };
     let mut summary = Summary::default();
@@ -114,20 +113,20 @@ fn forecast_evaluate_summary(
 
 /// When to evaluate, as SQL says it; NULL takes the default.
 struct RawSchedule {
-    origins: Option<i32>,
-    stride: Option<i32>,
-    gap: Option<i32>,
-    fit_window: Option<String>,
-    refit_every: Option<i32>,
+    origins: Option<i64>,
+    stride: Option<i64>,
+    gap: Option<i64>,
+    fit_window: Option<Text>,
+    refit_every: Option<i64>,
 }
 
 impl RawSchedule {
     fn with_history(self, history: usize) -> Result<Schedule> {
         Ok(Schedule {
-            origins: self.origins.map_or(DEFAULT_ORIGINS, i64::from),
-            stride: self.stride.map(i64::from),
-            gap: self.gap.map_or(0, i64::from),
-            refit_every: self.refit_every.map_or(1, i64::from),
+            origins: self.origins.unwrap_or(DEFAULT_ORIGINS),
+            stride: self.stride,
+            gap: self.gap.unwrap_or(0),
+            refit_every: self.refit_every.unwrap_or(1),
             window: self.fit_window.as_deref().map_or(Ok(FitWindow::Rolling), FitWindow::new)?,
             history,
         })
@@ -182,8 +181,8 @@ fn measures(score: &Score<'_>) -> Measures {
 const NOTHING: Measures = (0, [None; 4], [None; 7]);
 
 type TickerRow = (
-    String,
-    Option<String>,
+    Text,
+    Option<Text>,
     Option<i32>,
     i64,
     Option<f64>,
@@ -197,14 +196,15 @@ type TickerRow = (
     Option<f64>,
     Option<f64>,
     Option<f64>,
-    String,
+    Text,
 );
 
 fn ticker_rows(evaluated: Evaluated) -> Vec<TickerRow> {
     let ticker = &evaluated.ticker;
     let row = |model: Option<&str>, step: Option<i32>, measures: Measures, status: String| {
         let (n, [mae, rmse, mase, relative], [right, c80, c95, w80, w95, s80, s95]) = measures;
-        let (ticker, model) = (ticker.clone(), model.map(str::to_owned));
+        let (ticker, model) = (Text(ticker.clone()), model.map(|model| Text(model.to_owned())));
+        let status = Text(status);
         (ticker, model, step, n, mae, rmse, mase, relative, right, c80, c95, w80, w95, s80, s95, status)
     };
     let record: Record = match evaluated.outcome {
@@ -234,7 +234,7 @@ fn missing(failures: &[Missing], model: &str) -> Option<String> {
 }
 
 type SummaryRow = (
-    Option<String>,
+    Option<Text>,
     Option<i32>,
     i32,
     i64,
@@ -251,7 +251,7 @@ type SummaryRow = (
     Option<f64>,
     Option<f64>,
     Option<f64>,
-    String,
+    Text,
 );
 
 fn summary_rows(summary: &Summary, stride: usize) -> Vec<SummaryRow> {
@@ -263,8 +263,8 @@ fn summary_rows(summary: &Summary, stride: usize) -> Vec<SummaryRow> {
             score.and_then(|score| score.differences.diebold_mariano(forecast::overlap(score.step, stride)));
         let (dm, p) = (test.map(|test| test.statistic), test.map(|test| test.p_value));
         let tickers = model.map_or(0, |model| summary.tickers(model)) as i32;
-        let status = summary_status(summary, model.unwrap_or_default());
-        let model = model.map(str::to_owned);
+        let status = Text(summary_status(summary, model.unwrap_or_default()));
+        let model = model.map(|model| Text(model.to_owned()));
         (
             model, step, tickers, n, mae, rmse, mase, relative, dm, p, right, c80, c95, w80, w95, s80, s95,
             status,

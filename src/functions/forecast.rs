@@ -5,153 +5,170 @@ use folio_core::forecast::{
     Status,
 };
 use folio_core::panel::PricePanel;
+use folio_core::portfolio::view_of_forecast::view_of_step;
 use folio_core::task::Seed;
+use pgrx::Array;
 use pgrx::prelude::*;
-use pgrx::{Array, JsonB, PgRelation};
 
-use super::arguments::{Names, not_null, unique_tickers};
+use super::arguments::{not_null, unique_tickers};
 use crate::backend::array;
+use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
+use crate::backend::query;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
+use crate::backend::server;
 use crate::backend::settings::Settings;
 use crate::backend::timestamp::with_time_zone;
 
 /// A row of forecast_ensemble.
 pub(super) type ForecastRow =
-    (String, Option<i32>, Option<TimestampWithTimeZone>, Option<f64>, Option<f64>, Option<f64>, String);
+    (Text, Option<i32>, Option<TimestampWithTimeZone>, Option<f64>, Option<f64>, Option<f64>, Text);
 
 /// Forecasts one ticker: a row per step. A ticker that cannot be forecast is an error.
-#[pg_extern(name = "forecast_ensemble", stable, parallel_safe, cost = 100000)]
+#[pg_extern(name = "forecast_ensemble", stable, parallel_unsafe, cost = 100000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_one(
-    ticker: Option<String>,
-    horizon: default!(Option<i32>, "NULL"),
+    ticker: Option<Text>,
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
+        name!(ticker, Text),
         name!(step, Option<i32>),
         name!(ts, Option<TimestampWithTimeZone>),
         name!(forecast, Option<f64>),
         name!(lower, Option<f64>),
         name!(upper, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
-    TableIterator::new(or_raise(one_ticker(ticker).and_then(|tickers| {
-        let arguments =
-            Arguments { tickers: Some(tickers), horizon, models, level, as_of, history, relation };
+    let relation = prices.map(|relation| relation.0);
+    TableIterator::new(or_raise(one_ticker(ticker).and_then(|ticker| {
+        let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
+        if let Some(tickers) = list_in_text(&ticker)? {
+            return arguments.with_tickers(Some(tickers))?.forecast(rows_or_status);
+        }
+        let arguments = Arguments { tickers: Some(vec![ticker]), ..arguments };
         arguments.forecast(|report| Ok(ensemble_rows(&report.ticker, &report.outcome?)))
     })))
 }
 
 /// Forecasts many tickers, every ticker if none is named: a row per ticker and step. A ticker that cannot be forecast
 /// is one row whose status says why.
-#[pg_extern(name = "forecast_ensemble", stable, parallel_safe, cost = 1000000)]
+#[pg_extern(name = "forecast_ensemble", stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_many(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     level: default!(Option<f64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
+        name!(ticker, Text),
         name!(step, Option<i32>),
         name!(ts, Option<TimestampWithTimeZone>),
         name!(forecast, Option<f64>),
         name!(lower, Option<f64>),
         name!(upper, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
-    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
-        let rows = |report: forecast::Report| match report.outcome {
-            Ok(ensemble) => Ok(ensemble_rows(&report.ticker, &ensemble)),
-            Err(error) => {
-                Ok(vec![(report.ticker, None, None, None, None, None, Report::from(error).status())])
-            }
-        };
-        arguments.forecast(rows)
-    })))
+    TableIterator::new(or_raise(
+        arguments.with_tickers(tickers).and_then(|arguments| arguments.forecast(rows_or_status)),
+    ))
+}
+
+/// The rows of one ticker among many: of one that failed a single row that says why.
+fn rows_or_status(report: forecast::Report) -> Result<Vec<ForecastRow>> {
+    Ok(match report.outcome {
+        Ok(ensemble) => ensemble_rows(&report.ticker, &ensemble),
+        Err(error) => vec![(Text(report.ticker), None, None, None, None, None, failed(error))],
+    })
+}
+
+/// The list that a text in braces is: many clients bind a list without saying its type, and so does psql's '{AAPL,MSFT}'. The
+/// server then takes it for the text of one ticker. (A ticker that is written in braces can be named in an array.)
+fn list_in_text(text: &str) -> Result<Option<Names>> {
+    if !(text.starts_with('{') && text.ends_with('}')) {
+        return Ok(None);
+    }
+    let elements = "SELECT element FROM pg_catalog.unnest($1::pg_catalog.text[]) AS element";
+    query::all(elements, &[Text(text.to_owned()).into()], |row| row.text(1)).map(|list| Some(Names(list)))
 }
 
 /// Says how each model did: its weight in the ensemble, its errors out of sample, its time, and why it is missing.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_members(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
-        name!(model, Option<String>),
+        name!(ticker, Text),
+        name!(model, Option<Text>),
         name!(weight, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
         name!(validation_rmse, Option<f64>),
         name!(relative_mae, Option<f64>),
         name!(fit_ms, Option<f64>),
-        name!(detail, Option<JsonB>),
+        name!(detail, Option<Json>),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let rows = |report: forecast::Report| match report.outcome {
             Ok(ensemble) => {
                 Ok(ensemble.members.into_iter().map(|member| member_row(&report.ticker, member)).collect())
             }
-            Err(error) => {
-                Ok(vec![(report.ticker, None, None, Report::from(error).status(), None, None, None, None)])
-            }
+            Err(error) => Ok(vec![(Text(report.ticker), None, None, failed(error), None, None, None, None)]),
         };
         arguments.forecast(rows)
     })))
 }
 
 /// Forecasts with intervals of several levels: a row per ticker, step and level. The models run once.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn forecast_intervals(
     tickers: default!(Option<Names>, "NULL"),
     levels: default!(Option<Array<'_, f64>>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
+        name!(ticker, Text),
         name!(step, Option<i32>),
         name!(ts, Option<TimestampWithTimeZone>),
         name!(level, Option<f64>),
         name!(forecast, Option<f64>),
         name!(lower, Option<f64>),
         name!(upper, Option<f64>),
-        name!(status, String),
+        name!(status, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let levels = levels.map(|levels| array::vector("levels", levels)).transpose()?;
@@ -160,8 +177,7 @@ fn forecast_intervals(
             Ok(match report.outcome {
                 Ok(ensemble) => interval_rows(&report.ticker, &ensemble, &levels),
                 Err(error) => {
-                    let status = Report::from(error).status();
-                    vec![(report.ticker, None, None, None, None, None, None, status)]
+                    vec![(Text(report.ticker), None, None, None, None, None, None, failed(error))]
                 }
             })
         })
@@ -170,22 +186,26 @@ fn forecast_intervals(
 
 /// Forecasts as views for black_litterman: the annual return of each ticker's forecast at the horizon, with the variance
 /// of its calibrated interval. A ticker that cannot be forecast has no view.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 fn forecast_views(
     tickers: default!(Option<Names>, "NULL"),
-    horizon: default!(Option<i32>, "NULL"),
+    horizon: default!(Option<i64>, "NULL"),
     models: default!(Option<Names>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
-) -> JsonB {
-    let relation = prices.map(|relation| relation.oid());
+    history: default!(Option<i64>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
+) -> Json {
+    let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
-    JsonB(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+    Json(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let level = Level::new(DEFAULT_LEVEL)?;
         let view = |report: forecast::Report| {
-            let ensemble = report.outcome.iter();
-            Ok(ensemble.filter_map(|ensemble| forecast::view(&report.ticker, ensemble, level)).collect())
+            let view = |ensemble: &forecast::Ensemble| {
+                let (last_close, last, steps) =
+                    (ensemble.last_close, ensemble.steps.last()?, ensemble.steps.len());
+                view_of_step(&report.ticker, last_close, last.forecast, last.upper, steps, level.share())
+            };
+            Ok(report.outcome.iter().filter_map(view).collect())
         };
         Ok(serde_json::Value::Array(arguments.forecast(view)?))
     })))
@@ -194,11 +214,11 @@ fn forecast_views(
 /// What the forecast functions have in common: their arguments, where NULL takes the setting or the default.
 pub(super) struct Arguments {
     pub tickers: Option<Vec<String>>,
-    pub horizon: Option<i32>,
+    pub horizon: Option<i64>,
     pub models: Option<Names>,
     pub level: Option<f64>,
     pub as_of: Option<TimestampWithTimeZone>,
-    pub history: Option<i32>,
+    pub history: Option<i64>,
     pub relation: Option<pg_sys::Oid>,
 }
 
@@ -214,7 +234,7 @@ impl Arguments {
             None => ModelSet::new(&settings.models),
         };
         Ok(Request {
-            horizon: Horizon::new(self.horizon.map_or(DEFAULT_HORIZON as i64, i64::from))?,
+            horizon: Horizon::new(self.horizon.unwrap_or(DEFAULT_HORIZON as i64))?,
             level: Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?,
             models: models?,
             seed: Seed(settings.seed),
@@ -273,6 +293,7 @@ impl Plan {
             pool.limit_threads(batches.threads);
             for batch in panel.into_batches(batches.tickers) {
                 for report in forecast::forecast(batch, &request, &pool, &cancel)? {
+                    server::check_interrupts()?;
                     all.extend(rows(report)?);
                 }
             }
@@ -283,8 +304,13 @@ impl Plan {
     }
 }
 
-fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
-    ticker.map(|ticker| vec![ticker]).ok_or_else(|| {
+/// The status of a ticker that could not be forecast.
+pub(super) fn failed(error: folio_core::Error) -> Text {
+    Text(Report::from(error).status())
+}
+
+fn one_ticker(ticker: Option<Text>) -> Result<String> {
+    ticker.map(|Text(ticker)| ticker).ok_or_else(|| {
         Report::new(
             SqlState::NULL_VALUE_NOT_ALLOWED,
             "ticker must not be NULL",
@@ -296,12 +322,12 @@ fn one_ticker(ticker: Option<String>) -> Result<Vec<String>> {
 
 /// The rows of forecast_ensemble for a ticker.
 pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
-    let status = status(&ensemble.status);
+    let status = Text(status(&ensemble.status));
     let row = |(index, step): (usize, &forecast::Step)| {
         let ts = Some(with_time_zone(step.ts));
         let number = Some(index as i32 + 1);
         (
-            ticker.to_owned(),
+            Text(ticker.to_owned()),
             number,
             ts,
             Some(step.forecast),
@@ -315,23 +341,23 @@ pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<
 
 /// A row of forecast_intervals.
 type IntervalRow = (
-    String,
+    Text,
     Option<i32>,
     Option<TimestampWithTimeZone>,
     Option<f64>,
     Option<f64>,
     Option<f64>,
     Option<f64>,
-    String,
+    Text,
 );
 
 fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) -> Vec<IntervalRow> {
-    let status = status(&ensemble.status);
+    let status = Text(status(&ensemble.status));
     let by_level: Vec<_> = levels.iter().map(|&level| (level, ensemble.steps_at(level))).collect();
     let row = |index: usize, level: Level, step: &forecast::Step| {
         let (number, ts) = (Some(index as i32 + 1), Some(with_time_zone(step.ts)));
         let (level, lower, upper) = (Some(level.share()), Some(step.lower), Some(step.upper));
-        (ticker.to_owned(), number, ts, level, Some(step.forecast), lower, upper, status.clone())
+        (Text(ticker.to_owned()), number, ts, level, Some(step.forecast), lower, upper, status.clone())
     };
     (0..ensemble.steps.len())
         .flat_map(|index| by_level.iter().map(move |(level, steps)| (index, *level, &steps[index])))
@@ -351,16 +377,16 @@ pub(super) fn status(status: &Status) -> String {
 
 /// A row of forecast_members.
 pub(super) type MemberRow =
-    (String, Option<String>, Option<f64>, String, Option<f64>, Option<f64>, Option<f64>, Option<JsonB>);
+    (Text, Option<Text>, Option<f64>, Text, Option<f64>, Option<f64>, Option<f64>, Option<Json>);
 
 pub(super) fn member_row(ticker: &str, member: forecast::Member) -> MemberRow {
-    let (ticker, model) = (ticker.to_owned(), Some(member.model.to_owned()));
+    let (ticker, model) = (Text(ticker.to_owned()), Some(Text(member.model.to_owned())));
     let fit_ms = Some(member.elapsed.as_secs_f64() * 1e3);
     match member.outcome {
         Ok(fit) => {
             let (weight, rmse, mae) = (Some(fit.weight()), fit.validation_rmse, fit.relative_mae);
-            (ticker, model, weight, "ok".to_owned(), rmse, mae, fit_ms, Some(JsonB(fit.detail)))
+            (ticker, model, weight, Text("ok".to_owned()), rmse, mae, fit_ms, Some(Json(fit.detail)))
         }
-        Err(failure) => (ticker, model, None, failure.to_string(), None, None, fit_ms, None),
+        Err(failure) => (ticker, model, None, Text(failure.to_string()), None, None, fit_ms, None),
     }
 }

@@ -1,13 +1,12 @@
 //! What the prices themselves say of a portfolio's inputs: the price of risk, the number of observations.
 
-use folio_core::portfolio::market::RiskAversion;
-use folio_core::portfolio::request::RiskFreeRate;
+use folio_core::portfolio::market::{RiskAversion, RiskFreeRate};
 use folio_core::task;
-use pgrx::PgRelation;
 use pgrx::prelude::*;
 
-use super::arguments::{Names, required};
+use super::arguments::required;
 use super::portfolio::Source;
+use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::or_raise;
@@ -15,20 +14,20 @@ use crate::backend::settings::Settings;
 
 /// The risk aversion at which the market of this index is in equilibrium: its excess return over its variance, both a
 /// year.
-#[pg_extern(stable, parallel_safe, cost = 100000)]
+#[pg_extern(stable, parallel_unsafe, cost = 100000)]
 fn market_implied_risk_aversion(
-    ticker: Option<String>,
+    ticker: Option<Text>,
     risk_free_rate: default!(Option<f64>, "0"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> Option<f64> {
     or_raise((|| {
-        let ticker = required("ticker", ticker)?;
+        let Text(ticker) = required("ticker", ticker)?;
         let rate = RiskFreeRate::new(risk_free_rate.unwrap_or(0.0))?;
         let settings = Settings::read();
         let history = prices::history(history.unwrap_or(settings.history))?;
-        let relation = prices.map(|relation| relation.oid());
+        let relation = prices.map(|relation| relation.0);
         let selection = Selection { relation, tickers: Some(vec![ticker]), as_of, history };
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
@@ -41,13 +40,13 @@ fn market_implied_risk_aversion(
 }
 
 /// The number of returns that a covariance of these tickers is estimated from: T in tau = 1/T.
-#[pg_extern(stable, parallel_safe, cost = 100000)]
+#[pg_extern(stable, parallel_unsafe, cost = 100000)]
 fn observations(
     tickers: default!(Option<Names>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> i32 {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     or_raise(source.compute(|returns, _| Ok(returns.days().len() as i32)))
 }

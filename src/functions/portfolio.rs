@@ -3,19 +3,19 @@
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{self, CovarianceMethod, FixMethod};
-use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use folio_core::portfolio::memory;
-use folio_core::portfolio::optimize::Objective;
-use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
+use folio_core::portfolio::objective::{self, Constraints};
+use folio_core::portfolio::request::{self, Allocation, Request};
 use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
+use pgrx::Array;
 use pgrx::prelude::*;
-use pgrx::{Array, JsonB, PgRelation};
 
-use super::arguments::{self, Names};
+use super::arguments;
 use crate::backend::array::{self, MatrixDatum};
+use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, or_raise};
@@ -25,26 +25,26 @@ use crate::backend::settings::Settings;
 pub(super) const MIN_RETURNS: usize = 2;
 
 /// Weights from market, views and constraints: a row per ticker. Returns and volatilities are a year.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn black_litterman(
     tickers: default!(Option<Names>, "NULL"),
-    views: default!(Option<JsonB>, "'[]'"),
-    market_caps: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
+    views: default!(Option<Json>, "'[]'"),
+    market_caps: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    objective: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    objective: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
+        name!(ticker, Text),
         name!(market_weight, f64),
         name!(prior_return, f64),
         name!(view_return, Option<f64>),
@@ -55,7 +55,7 @@ fn black_litterman(
         name!(risk_contribution, Option<f64>),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
@@ -63,7 +63,7 @@ fn black_litterman(
     });
     TableIterator::new(noticed(or_raise(allocation)).holdings.into_iter().map(|holding| {
         (
-            holding.ticker,
+            Text(holding.ticker),
             holding.market_weight,
             holding.prior_return,
             holding.view_return,
@@ -77,36 +77,36 @@ fn black_litterman(
 }
 
 /// What each view did: a row per view of the same call of black_litterman.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn view_report(
     tickers: default!(Option<Names>, "NULL"),
-    views: default!(Option<JsonB>, "'[]'"),
-    market_caps: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
+    views: default!(Option<Json>, "'[]'"),
+    market_caps: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    objective: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    objective: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(view, String),
+        name!(view, Text),
         name!(view_return, f64),
         name!(prior_return, f64),
         name!(posterior_return, f64),
         name!(pull, f64),
         name!(variance, Option<f64>),
         name!(implied_confidence, Option<f64>),
-        name!(contribution, JsonB),
+        name!(contribution, Json),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
@@ -117,7 +117,7 @@ fn view_report(
         let tickers = holdings.iter().map(|holding| holding.ticker.clone());
         let contribution = by_ticker(tickers, view.contribution.iter());
         (
-            view.view,
+            Text(view.view),
             view.view_return,
             view.prior_return,
             view.posterior_return,
@@ -130,24 +130,24 @@ fn view_report(
 }
 
 /// Weights from the prior alone, without views: a row per ticker. Returns and volatilities are a year.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn optimize_portfolio(
     tickers: default!(Option<Names>, "NULL"),
-    objective: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
-    market_caps: default!(Option<JsonB>, "NULL"),
+    objective: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
+    market_caps: default!(Option<Json>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, String),
+        name!(ticker, Text),
         name!(market_weight, f64),
         name!(expected_return, f64),
         name!(volatility, f64),
@@ -156,7 +156,7 @@ fn optimize_portfolio(
         name!(risk_contribution, Option<f64>),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let tau = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -165,7 +165,7 @@ fn optimize_portfolio(
     });
     TableIterator::new(noticed(or_raise(allocation)).holdings.into_iter().map(|holding| {
         (
-            holding.ticker,
+            Text(holding.ticker),
             holding.market_weight,
             holding.prior_return,
             holding.posterior_volatility,
@@ -177,22 +177,22 @@ fn optimize_portfolio(
 }
 
 /// The efficient frontier from the least volatility to the largest return: a row per point, in equal steps of return.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn efficient_frontier(
     tickers: default!(Option<Names>, "NULL"),
-    points: default!(i32, "20"),
-    views: default!(Option<JsonB>, "'[]'"),
-    market_caps: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
+    points: default!(Option<i64>, "20"),
+    views: default!(Option<Json>, "'[]'"),
+    market_caps: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    constraints: default!(Option<JsonB>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    constraints: default!(Option<Json>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -200,15 +200,15 @@ fn efficient_frontier(
         name!(expected_return, f64),
         name!(volatility, f64),
         name!(sharpe_ratio, Option<f64>),
-        name!(weights, JsonB),
+        name!(weights, Json),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let objective = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let frontier = inputs.request(views).and_then(|request| {
-        let points = usize::try_from(points).unwrap_or(0);
+        let points = points.unwrap_or(DEFAULT_POINTS);
         source.compute(move |returns, cancel| {
             let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
             Ok((returns.tickers().to_vec(), frontier))
@@ -222,22 +222,22 @@ fn efficient_frontier(
 }
 
 /// What prior and views expect of given weights, beside a benchmark if there is one.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn portfolio_performance(
-    weights: Option<JsonB>,
-    benchmark: default!(Option<JsonB>, "NULL"),
+    weights: Option<Json>,
+    benchmark: default!(Option<Json>, "NULL"),
     tickers: default!(Option<Names>, "NULL"),
-    views: default!(Option<JsonB>, "'[]'"),
-    market_caps: default!(Option<JsonB>, "NULL"),
-    prior: default!(Option<String>, "NULL"),
+    views: default!(Option<Json>, "'[]'"),
+    market_caps: default!(Option<Json>, "NULL"),
+    prior: default!(Option<Text>, "NULL"),
     risk_aversion: default!(Option<f64>, "NULL"),
     tau: default!(Option<f64>, "NULL"),
     risk_free_rate: default!(Option<f64>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -248,14 +248,14 @@ fn portfolio_performance(
         name!(turnover, Option<f64>),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let (objective, constraints) = (None, None);
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let performance = inputs.request(views).and_then(|request| {
-        let JsonB(weights) = arguments::required("weights", weights)?;
+        let Json(weights) = arguments::required("weights", weights)?;
         source.compute(move |returns, cancel| {
-            let benchmark = benchmark.as_ref().map(|JsonB(benchmark)| benchmark);
+            let benchmark = benchmark.as_ref().map(|Json(benchmark)| benchmark);
             request::portfolio_performance(&request, returns, &weights, benchmark, cancel)
         })
     });
@@ -270,23 +270,18 @@ fn portfolio_performance(
 }
 
 /// The annual covariance of returns: a row per pair of tickers.
-#[pg_extern(stable, parallel_safe, cost = 1000000)]
+#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
 fn covariance_matrix(
     tickers: default!(Option<Names>, "NULL"),
-    covariance: default!(Option<String>, "NULL"),
-    history: default!(Option<i32>, "NULL"),
+    covariance: default!(Option<Text>, "NULL"),
+    history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
-    (
-        name!(ticker, String),
-        name!(other_ticker, String),
-        name!(covariance, f64),
-        name!(correlation, Option<f64>),
-    ),
+    (name!(ticker, Text), name!(other_ticker, Text), name!(covariance, f64), name!(correlation, Option<f64>)),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.oid()) };
+    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
     let method = covariance.map_or(Ok(CovarianceMethod::default()), |name| CovarianceMethod::parse(&name));
     let covariance = method
         .map_err(Report::from)
@@ -295,43 +290,43 @@ fn covariance_matrix(
     let size = covariance.universe().len();
     TableIterator::new((0..size).flat_map(move |row| (0..size).map(move |column| (row, column))).map(
         move |(row, column)| {
-            let name = |index: usize| covariance.universe().tickers()[index].clone();
+            let name = |index: usize| Text(covariance.universe().tickers()[index].clone());
             (name(row), name(column), covariance.matrix()[[row, column]], covariance.correlation(row, column))
         },
     ))
 }
 
 /// Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker and one of cash.
-#[pg_extern(stable, parallel_safe, cost = 10000)]
+#[pg_extern(stable, parallel_unsafe, cost = 10000)]
 fn discrete_allocation(
-    weights: Option<JsonB>,
+    weights: Option<Json>,
     value: Option<f64>,
-    method: default!(Option<String>, "NULL"),
+    method: default!(Option<Text>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<PgRelation>, "NULL"),
+    prices: default!(Option<Regclass>, "NULL"),
 ) -> TableIterator<
     'static,
     (
-        name!(ticker, Option<String>),
+        name!(ticker, Option<Text>),
         name!(shares, Option<i64>),
         name!(price, Option<f64>),
         name!(amount, f64),
         name!(weight, f64),
-        name!(method, String),
+        name!(method, Text),
     ),
 > {
-    let relation = prices.map(|relation| relation.oid());
+    let relation = prices.map(|relation| relation.0);
     let positions = or_raise(buy(weights, value, method, as_of, relation));
     TableIterator::new(positions.into_iter().map(|position| {
-        let method = position.method.to_owned();
-        (position.ticker, position.shares, position.price, position.amount, position.weight, method)
+        let method = Text(position.method.to_owned());
+        (position.ticker.map(Text), position.shares, position.price, position.amount, position.weight, method)
     }))
 }
 
 fn buy(
-    weights: Option<JsonB>,
+    weights: Option<Json>,
     value: Option<f64>,
-    method: Option<String>,
+    method: Option<Text>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<pg_sys::Oid>,
 ) -> Result<Vec<Position>> {
@@ -380,7 +375,7 @@ fn bl_posterior(
 #[pg_extern(immutable, parallel_safe, cost = 10000)]
 fn fix_nonpositive_semidefinite(
     matrix: Array<'_, f64>,
-    fix_method: default!(Option<String>, "'spectral'"),
+    fix_method: default!(Option<Text>, "'spectral'"),
 ) -> TableIterator<
     'static,
     (name!(fixed_matrix, MatrixDatum), name!(smallest_eigenvalue, f64), name!(largest_change, f64)),
@@ -406,9 +401,12 @@ fn noticed(allocation: Allocation) -> Allocation {
     allocation
 }
 
+/// The points of a frontier if nothing is said, as the default of the argument.
+const DEFAULT_POINTS: i64 = 20;
+
 /// Numbers as a JSON object by ticker.
-fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> JsonB {
-    JsonB(
+fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
+    Json(
         tickers
             .zip(values.map(|value| serde_json::Value::from(*value)))
             .collect::<serde_json::Map<_, _>>()
@@ -419,7 +417,7 @@ fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<It
 /// Which returns a portfolio is built from.
 pub(super) struct Source {
     pub tickers: Option<Names>,
-    pub history: Option<i32>,
+    pub history: Option<i64>,
     pub as_of: Option<TimestampWithTimeZone>,
     pub relation: Option<pg_sys::Oid>,
 }
@@ -446,25 +444,25 @@ impl Source {
 
 /// The arguments that say how a portfolio is built; NULL takes the default.
 pub(super) struct Inputs {
-    pub market_caps: Option<JsonB>,
-    pub prior: Option<String>,
+    pub market_caps: Option<Json>,
+    pub prior: Option<Text>,
     pub risk_aversion: Option<f64>,
     pub tau: Option<f64>,
     pub risk_free_rate: Option<f64>,
-    pub covariance: Option<String>,
-    pub objective: Option<String>,
-    pub constraints: Option<JsonB>,
+    pub covariance: Option<Text>,
+    pub objective: Option<Text>,
+    pub constraints: Option<Json>,
 }
 
 impl Inputs {
-    pub fn request(self, views: Option<JsonB>) -> Result<Request> {
+    pub fn request(self, views: Option<Json>) -> Result<Request> {
         let default = Request::default();
         let (views, omega) =
-            views.map(|JsonB(views)| view_input::parse(&views)).transpose()?.unwrap_or_default();
+            views.map(|Json(views)| view_input::parse(&views)).transpose()?.unwrap_or_default();
         Ok(Request {
             views,
             omega,
-            market_caps: self.market_caps.map(|JsonB(caps)| MarketCaps::from_json(&caps)).transpose()?,
+            market_caps: self.market_caps.map(|Json(caps)| MarketCaps::from_json(&caps)).transpose()?,
             prior: self.prior.map(|prior| Prior::parse(&prior)).transpose()?,
             risk_aversion: self
                 .risk_aversion
@@ -480,10 +478,10 @@ impl Inputs {
             covariance: self
                 .covariance
                 .map_or(Ok(default.covariance), |name| CovarianceMethod::parse(&name))?,
-            objective: self.objective.map_or(Ok(default.objective), |name| Objective::parse(&name))?,
+            objective: self.objective.map_or(Ok(default.objective), |name| objective::by_name(&name))?,
             constraints: self
                 .constraints
-                .map(|JsonB(constraints)| Constraints::from_json(&constraints))
+                .map(|Json(constraints)| Constraints::from_json(&constraints))
                 .transpose()?
                 .unwrap_or_default(),
         })

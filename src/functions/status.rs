@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::backend::budget::{self, Activity};
+use crate::backend::datum::Text;
 use crate::backend::settings::Settings;
 
 /// What every session computes now. Rows of other users are shown to members of pg_read_all_stats.
@@ -15,7 +16,7 @@ fn running_calls() -> TableIterator<
         name!(database_oid, pg_sys::Oid),
         name!(user_oid, pg_sys::Oid),
         name!(started, TimestampWithTimeZone),
-        name!(phase, String),
+        name!(phase, Text),
         name!(threads, i32),
         name!(running, i32),
         name!(tasks_total, i32),
@@ -26,7 +27,7 @@ fn running_calls() -> TableIterator<
 > {
     let row = |call: Activity| {
         let started = TimestampWithTimeZone::try_from(call.started).ok()?;
-        let phase = call.phase.name().to_owned();
+        let phase = Text(call.phase.name().to_owned());
         let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
         let (threads, running) = (number(call.threads), number(call.running));
         let (total, done, failed) =
@@ -53,13 +54,13 @@ fn running_calls() -> TableIterator<
 /// The compute threads' slots: of the whole cluster if the library is preloaded, else of this session alone.
 #[pg_extern(volatile, parallel_restricted)]
 fn thread_slots()
--> TableIterator<'static, (name!(scope, String), name!(max_threads, i32), name!(slots_in_use, Option<i32>))> {
+-> TableIterator<'static, (name!(scope, Text), name!(max_threads, i32), name!(slots_in_use, Option<i32>))> {
     let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let row = match budget::slots() {
         Some(slots) => ("cluster", number(slots.max_threads as usize), Some(number(slots.in_use as usize))),
         None => ("session", number(Settings::read().threads_per_call), None),
     };
-    TableIterator::once((row.0.to_owned(), row.1, row.2))
+    TableIterator::once((Text(row.0.to_owned()), row.1, row.2))
 }
 
 /// The rule of pg_stat_activity.

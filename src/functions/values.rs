@@ -1,6 +1,8 @@
 //! Values in, values out: forecasts of bare numbers, which read no table and no setting that changes a number, so that
 //! parallel queries, partitions and other servers can run them anywhere.
 
+use std::cell::Cell;
+
 use folio_core::forecast::{
     self, Batches, DEFAULT_HORIZON, Ensemble, Horizon, ValueOptions, forecast as run_forecast,
 };
@@ -12,12 +14,14 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
-use pgrx::{AllocatedByRust, Array, Internal, JsonB, PgMemoryContexts, pg_sys};
+use pgrx::{AllocatedByRust, Array, Internal, PgMemoryContexts, pg_sys};
 use serde_json::Value;
 
 use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
+use crate::backend::datum::Json;
+use crate::backend::memory;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
@@ -55,20 +59,20 @@ unsafe impl SqlTranslatable for ForecastResult {
 #[pg_extern(immutable, parallel_safe, cost = 100000, requires = ["forecast_result_type"])]
 fn forecast_values(
     prices: Option<Array<'_, f64>>,
-    horizon: default!(Option<i32>, "21"),
-    options: default!(Option<JsonB>, "'{}'"),
+    horizon: default!(Option<i64>, "21"),
+    options: default!(Option<Json>, "'{}'"),
 ) -> ForecastResult {
     or_raise(required("prices", prices).and_then(|prices| {
         let prices = array::vector("prices", prices)?;
-        let options = ValueOptions::from_json(&options.map_or(Value::Null, |JsonB(options)| options))?;
+        let options = ValueOptions::from_json(&options.map_or(Value::Null, |Json(options)| options))?;
         forecast_series(options.series(&prices.to_vec())?, horizon, &options)
     }))
 }
 
 /// Forecasts one series: the result of both functions.
-fn forecast_series(series: Series, horizon: Option<i32>, options: &ValueOptions) -> Result<ForecastResult> {
+fn forecast_series(series: Series, horizon: Option<i64>, options: &ValueOptions) -> Result<ForecastResult> {
     let settings = Settings::read();
-    let horizon = Horizon::new(horizon.map_or(DEFAULT_HORIZON as i64, i64::from))?;
+    let horizon = Horizon::new(horizon.unwrap_or(DEFAULT_HORIZON as i64))?;
     let request = options.request(horizon, pool::thread_cpu_time);
     let panel = PricePanel::new(vec![(options.ticker().to_owned(), Ok(series))]);
     let mut pool = Pool::start(settings.threads_per_call)?;
@@ -81,10 +85,8 @@ fn forecast_series(series: Series, horizon: Option<i32>, options: &ValueOptions)
 
 fn composite(ensemble: &Ensemble) -> Result<ForecastResult> {
     let column = |value: fn(&forecast::Step) -> f64| ensemble.steps.iter().map(value).collect::<Vec<f64>>();
-    let internal = |error: &dyn std::fmt::Display| {
-        let hint = "This is a defect of pg_folio. Please report this text.";
-        Report::new(SqlState::INTERNAL_ERROR, "cannot build the result", error.to_string(), hint)
-    };
+    let internal =
+        |error: &dyn std::fmt::Display| Report::internal("cannot build the result", error.to_string());
     let mut tuple = PgHeapTuple::<AllocatedByRust>::new_composite_type("folio.forecast_result")
         .map_err(|error| internal(&error))?;
     tuple.set_by_name("forecast", column(|step| step.forecast)).map_err(|error| internal(&error))?;
@@ -94,12 +96,44 @@ fn composite(ensemble: &Ensemble) -> Result<ForecastResult> {
     Ok(ForecastResult(tuple))
 }
 
+thread_local! {
+    /// What the rows of all groups take that the session's aggregates have not finished: memory that Postgres does not see.
+    static GROUP_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
 /// What an aggregate has seen: the rows, and what the first of them said of horizon and options.
 struct State {
     rows: Vec<PriceRow>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     options: ValueOptions,
 }
+
+impl State {
+    /// Adds a row, if there is room for it beside those of the other groups.
+    fn push(&mut self, row: PriceRow) -> Result<()> {
+        if self.rows.len() == self.rows.capacity() {
+            let more = self.rows.len().max(FIRST_ROWS);
+            let need_bytes = GROUP_BYTES.get() + more * size_of::<PriceRow>();
+            let limit_bytes = Settings::read().price_bytes();
+            if need_bytes > limit_bytes {
+                return Err(Error::MemoryLimit { need_bytes, limit_bytes }.into());
+            }
+            self.rows.try_reserve_exact(more).map_err(|_| memory::out_of_memory())?;
+            GROUP_BYTES.set(need_bytes);
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        GROUP_BYTES.set(GROUP_BYTES.get().saturating_sub(self.rows.capacity() * size_of::<PriceRow>()));
+    }
+}
+
+/// The rows that a group has room for at first.
+const FIRST_ROWS: usize = 16;
 
 /// Takes a row into the aggregate.
 #[pg_extern(immutable, parallel_safe)]
@@ -107,7 +141,7 @@ fn forecast_agg_row(
     state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
+    horizon: Option<i64>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     add_row(state, ts, price, horizon, None, fcinfo)
@@ -119,8 +153,8 @@ fn forecast_agg_row_with_options(
     state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
-    options: Option<JsonB>,
+    horizon: Option<i64>,
+    options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     add_row(state, ts, price, horizon, options, fcinfo)
@@ -144,12 +178,12 @@ fn add_row(
     mut state: Internal,
     ts: Option<TimestampWithTimeZone>,
     price: Option<f64>,
-    horizon: Option<i32>,
-    options: Option<JsonB>,
+    horizon: Option<i64>,
+    options: Option<Json>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Internal {
     if !state.initialized() {
-        let options = options.map_or(Value::Null, |JsonB(options)| options);
+        let options = options.map_or(Value::Null, |Json(options)| options);
         let options = or_raise(ValueOptions::from_json(&options).map_err(Report::from));
         let empty = State { rows: Vec::new(), horizon, options };
         let mut context: pg_sys::MemoryContext = std::ptr::null_mut();
@@ -163,21 +197,12 @@ fn add_row(
         };
     }
     // SAFETY: only this function makes the state, and it makes this.
-    if let Some(State { rows, .. }) = unsafe { state.get_mut::<State>() } {
+    if let Some(state) = unsafe { state.get_mut::<State>() } {
         let ts = from_micros(ts.map(TimestampWithTimeZone::into_inner));
         // NULL is no price, here as in a table: see the engine's panel.
-        rows.push(panel::PriceRow { ts, close: price.unwrap_or(f64::NAN) });
-        if rows.len().is_power_of_two() {
-            or_raise(room_for(2 * rows.len()));
-        }
+        or_raise(state.push(panel::PriceRow { ts, close: price.unwrap_or(f64::NAN) }));
     }
     state
-}
-
-/// The rows are memory that Postgres does not see.
-fn room_for(rows: usize) -> Result<()> {
-    let (need_bytes, limit_bytes) = (rows * size_of::<PriceRow>(), Settings::read().price_bytes());
-    if need_bytes > limit_bytes { Err(Error::MemoryLimit { need_bytes, limit_bytes }.into()) } else { Ok(()) }
 }
 
 fn only_in_an_aggregate() -> Report {
@@ -191,10 +216,10 @@ fn only_in_an_aggregate() -> Report {
 
 extension_sql!(
     r#"
-CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon integer) (
+CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon bigint) (
     SFUNC = forecast_agg_row, STYPE = internal, FINALFUNC = forecast_agg_result, PARALLEL = SAFE
 );
-CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon integer, options jsonb) (
+CREATE AGGREGATE forecast_agg(ts timestamptz, price float8, horizon bigint, options jsonb) (
     SFUNC = forecast_agg_row, STYPE = internal, FINALFUNC = forecast_agg_result, PARALLEL = SAFE
 );
 "#,

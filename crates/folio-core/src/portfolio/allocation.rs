@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::universe::{self, Universe};
+use super::universe::Universe;
 use super::whole_shares;
+use crate::input;
 use crate::panel::{PricePanel, Series};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -77,7 +78,7 @@ pub struct Position {
 /// # Errors
 /// [`Error::InvalidArgument`] for something that is not a finite number.
 pub fn parse_weights(weights: &serde_json::Value) -> Result<BTreeMap<String, f64>> {
-    universe::numbers("weights", weights)
+    input::numbers("weights", weights)
 }
 
 /// The order list of [`discrete_allocation`] at the last prices of the panel, sorted by ticker, cash last.
@@ -143,7 +144,7 @@ pub fn discrete_allocation(
     method: Method,
     cancel: &Cancel,
 ) -> Result<DiscreteAllocation> {
-    let value = universe::within("value", value, |value| value > 0.0, "money, over 0")?;
+    let value = input::within("value", value, |value| value > 0.0, "money, over 0")?;
     let weights = universe.join_or(weights, 0.0)?;
     let prices = universe.join("prices", prices)?;
     for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {
@@ -162,8 +163,8 @@ pub fn discrete_allocation(
     let side = |sign: f64| -> Vec<f64> { weights.iter().map(|weight| (sign * weight).max(0.0)).collect() };
     let (longs, shorts) = (side(1.0), side(-1.0));
     let (long, short): (f64, f64) = (longs.iter().sum(), shorts.iter().sum());
-    universe::within("weights", long, f64::is_finite, "long weights with a finite sum")?;
-    universe::within("weights", short, f64::is_finite, "short weights with a finite sum")?;
+    input::within("weights", long, f64::is_finite, "long weights with a finite sum")?;
+    input::within("weights", short, f64::is_finite, "short weights with a finite sum")?;
     if long <= 0.0 {
         return Err(Error::InvalidArgument {
             argument: "weights",
@@ -210,7 +211,9 @@ fn require_countable(
             return Err(Error::InvalidArgument {
                 argument: "value",
                 value: format!("{value}, which buys {shares:e} shares of {ticker} at {price}"),
-                expected: format!("at most {MAX_SHARES} shares of a ticker, beyond which they cannot be counted"),
+                expected: format!(
+                    "at most {MAX_SHARES} shares of a ticker, beyond which they cannot be counted"
+                ),
             });
         }
     }

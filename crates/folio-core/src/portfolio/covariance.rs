@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
-use super::linalg::{self, Cholesky};
+use super::solver::linalg::{self, Cholesky};
 use super::universe::Universe;
 use crate::panel::ReturnPanel;
 use crate::task::Cancel;
@@ -529,11 +529,7 @@ fn intensity(excess: f64, gamma: f64, days: f64) -> f64 {
 
 /// Ledoit and Wolf, 'Improved estimation of the covariance matrix of stock returns' (2003), section 3, with the
 /// equally weighted mean of the tickers as the index; `sample` has T in the denominator.
-fn single_factor(
-    centred: &Array2<f64>,
-    sample: Array2<f64>,
-    cancel: &Cancel,
-) -> Result<(Array2<f64>, f64)> {
+fn single_factor(centred: &Array2<f64>, sample: Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, f64)> {
     let (t, n) = centred.dim();
     let days = t as f64;
     cancel.check()?;

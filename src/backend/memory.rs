@@ -1,0 +1,92 @@
+//! What becomes of a failed allocation.
+//!
+//! Rust aborts the process where malloc has nothing left, and a process that aborts ends every session of the cluster. So
+//! the session keeps some memory aside. The allocation that fails gets it, and the call ends at its next look at
+//! [`exhausted`] with an error like Postgres' own: what it had is free again, and the session goes on. Sizes that come from
+//! outside are counted before they are taken all the same; this is for what no count foresees, a machine that has no more.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use super::inject;
+use super::report::{Report, SqlState};
+
+/// What is kept aside: more than all threads of a call allocate between two looks at the flag.
+const RESERVE_BYTES: usize = 16 << 20;
+
+const RESERVE: Layout = match Layout::from_size_align(RESERVE_BYTES, 16) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a power of two"),
+};
+
+static KEPT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static EXHAUSTED: AtomicBool = AtomicBool::new(false);
+
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+// SAFETY: the system's allocator, asked again after what was kept aside has been given back to it.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        or_again(|| unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        or_again(|| unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises; after a failure the old block is as it was.
+        or_again(|| unsafe { System.realloc(pointer, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn or_again(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    let pointer = if inject::allocation_fails() { std::ptr::null_mut() } else { allocate() };
+    if pointer.is_null() && release() { allocate() } else { pointer }
+}
+
+/// Gives back what is kept; false where nothing is.
+fn release() -> bool {
+    let kept = KEPT.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    if kept.is_null() {
+        return false;
+    }
+    EXHAUSTED.store(true, Ordering::Release);
+    // SAFETY: allocated by keep with this layout, and taken by nobody else.
+    unsafe { System.dealloc(kept, RESERVE) };
+    true
+}
+
+/// Keeps memory aside, if none is, and forgets that a call before had to take it.
+pub fn keep() {
+    EXHAUSTED.store(false, Ordering::Release);
+    if KEPT.load(Ordering::Acquire).is_null() {
+        // SAFETY: the layout has a size. Its pages are not touched, so they take no memory until they are needed.
+        KEPT.store(unsafe { System.alloc(RESERVE) }, Ordering::Release);
+    }
+}
+
+/// Whether an allocation has failed: the call is to end.
+pub fn exhausted() -> bool {
+    EXHAUSTED.load(Ordering::Acquire)
+}
+
+/// What a call ends with then.
+pub fn out_of_memory() -> Report {
+    Report::new(
+        SqlState::OUT_OF_MEMORY,
+        "out of memory",
+        "The system refused an allocation; what the call had is free again.",
+        "Lower folio.memory_limit or set folio.max_memory, so that calls keep to what the machine has.",
+    )
+}

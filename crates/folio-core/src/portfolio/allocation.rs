@@ -7,7 +7,7 @@ use super::whole_shares;
 use crate::input;
 use crate::panel::{PricePanel, Series};
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// How whole shares are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,9 +38,18 @@ impl Method {
 /// The most shares of a ticker: beyond this not every whole number is a double, so that one share more is none.
 const MAX_SHARES: f64 = (1_u64 << 53) as f64;
 
+/// The most money on a side of a portfolio: a few times as much is still a double.
+const MAX_VALUE: f64 = 1e300;
+
+/// What the value has to be.
+const EXPECTED_VALUE: &str = "money, over 0 and at most 1e300 on a side";
+
 /// The most single shares that are bought for each ticker after its weight was rounded down. A ticker with one more than
 /// that has its weight, so there is one; rounding may add another.
 const MAX_EXTRA: usize = 4;
+
+/// What a ticker takes in a step of the greedy method.
+const STEP: usize = 5;
 
 /// What is said where an exact allocation was asked for and its search came to no end.
 const NO_PROOF: &str = "greedy: exact came to no end";
@@ -144,7 +153,7 @@ pub fn discrete_allocation(
     method: Method,
     cancel: &Cancel,
 ) -> Result<DiscreteAllocation> {
-    let value = input::within("value", value, |value| value > 0.0, "money, over 0")?;
+    let value = input::within("value", value, |value| value > 0.0 && value <= MAX_VALUE, EXPECTED_VALUE)?;
     let weights = universe.join_or(weights, 0.0)?;
     let prices = universe.join("prices", prices)?;
     for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {
@@ -177,6 +186,7 @@ pub fn discrete_allocation(
         buy(weights, total, &prices, value, method, cancel)
     };
     let bought = buy(&longs, long, value)?;
+    input::within("value", value * short, |short| short <= MAX_VALUE, EXPECTED_VALUE)?;
     let sold = buy(&shorts, short, value * short)?;
     let shares: Vec<i64> = bought.shares.iter().zip(&sold.shares).map(|(long, short)| long - short).collect();
     if shares.iter().all(|count| *count == 0) {
@@ -268,6 +278,7 @@ fn greedy(
     let mut left = value - spent(&shares);
     for _ in 0..MAX_EXTRA * prices.len() {
         cancel.check()?;
+        work::count(STEP * prices.len());
         let invested = spent(&shares);
         let deficit = |i: usize| {
             let now = if invested > 0.0 { shares[i] as f64 * prices[i] / invested } else { 0.0 };

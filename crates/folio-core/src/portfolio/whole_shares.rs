@@ -5,8 +5,8 @@
 //! what rounding down leaves. Branch and bound, depth first, over the tickers in the order of that gain for each unit of
 //! money; the bound lets shares be split, and is then that of a knapsack, filled in the same order.
 
-use crate::Result;
 use crate::task::Cancel;
+use crate::{Result, work};
 
 /// The most nodes of a search: about a second. What is not proven by then is rarely far from the best.
 const MAX_NODES: usize = 5_000_000;
@@ -15,8 +15,11 @@ const MAX_NODES: usize = 5_000_000;
 /// costs less than the rounding of the money, and stepping down share by share changes nothing. Ten for each node.
 const MAX_TRIALS: usize = 10 * MAX_NODES;
 
-/// Trials between two looks at the cancel flag; one takes some 100 ns.
+/// Trials between two looks at the cancel flag.
 const LOOK: usize = 1 << 14;
+
+/// What a trial takes.
+const TRIAL: usize = 100;
 
 /// Differences under this share of the money are rounding.
 const ROUNDING: f64 = 1e-12;
@@ -35,6 +38,13 @@ impl Ticker {
     fn gain(&self) -> f64 {
         2.0 * self.rest - self.price
     }
+}
+
+/// A ticker on the path of the search: the shares to try next, of which the least are 0, and what those before it come to.
+struct Level {
+    next: i64,
+    spent: f64,
+    deviation: f64,
 }
 
 struct Search<'a> {
@@ -102,7 +112,7 @@ pub(crate) fn nearest(
         tickers,
         cancel,
     };
-    search.visit(0, 0.0, 0.0)?;
+    search.run()?;
     Ok((!search.is_over()).then(|| search.best.unwrap_or_else(|| known.to_vec())))
 }
 
@@ -128,41 +138,73 @@ impl Search<'_> {
         self.nodes >= MAX_NODES || self.trials >= MAX_TRIALS
     }
 
-    /// Decides on the tickers from `place` on, after `spent` and `deviation` for those before.
-    fn visit(&mut self, place: usize, spent: f64, deviation: f64) -> Result<()> {
-        self.nodes += 1;
-        let Some(ticker) = self.tickers.get(place) else {
-            self.least = deviation - ROUNDING * self.money;
-            let mut best = vec![0; self.shares.len()];
-            for (ticker, shares) in self.tickers.iter().zip(&self.shares) {
-                best[ticker.place] = *shares;
+    /// Decides on ticker after ticker, depth first. Not by recursion: there may be more tickers than a thread's stack
+    /// has room for.
+    fn run(&mut self) -> Result<()> {
+        let mut path = vec![self.arrive(0, 0.0, 0.0)];
+        while let Some(level) = path.last_mut() {
+            let (shares, spent, deviation) = (level.next, level.spent, level.deviation);
+            if shares < 0 {
+                path.pop();
+                continue;
             }
-            self.best = Some(best);
-            return Ok(());
-        };
-        let (price, floor, rest) = (ticker.price, ticker.floor, ticker.rest);
-        let most = if place < self.gaining { floor + 1 } else { floor };
-        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
-        let paid = ((self.money - spent) / price).floor() as i64;
-        for shares in (0..=most.min(paid.saturating_add(1))).rev() {
-            self.trials += 1;
-            if self.trials.is_multiple_of(LOOK) {
-                self.cancel.check()?;
+            level.next -= 1;
+            self.take(1)?;
+            if self.is_over() {
+                break;
             }
+            let place = path.len() - 1;
+            let Ticker { price, floor, rest, .. } = self.tickers[place];
             let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
             let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
-            if self.is_over() {
-                return Ok(());
-            }
             let bound = self.bound(place + 1, spent, deviation);
             if bound < self.least {
                 self.shares[place] = shares;
-                self.visit(place + 1, spent, deviation)?;
+                if place + 1 < self.tickers.len() {
+                    path.push(self.arrive(place + 1, spent, deviation));
+                } else {
+                    self.keep(deviation)?;
+                }
             } else if shares <= floor && bound.is_finite() {
                 // Still fewer shares cost their whole price, and split ones buy less than that with it.
-                break;
+                path.pop();
             }
         }
+        Ok(())
+    }
+
+    /// Where the ticker at `place` is to be decided on, after `spent` and `deviation` for those before.
+    fn arrive(&mut self, place: usize, spent: f64, deviation: f64) -> Level {
+        self.nodes += 1;
+        let Some(Ticker { price, floor, .. }) = self.tickers.get(place) else {
+            return Level { next: -1, spent, deviation };
+        };
+        let most = if place < self.gaining { floor + 1 } else { *floor };
+        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
+        let paid = ((self.money - spent) / price).floor() as i64;
+        Level { next: most.min(paid.saturating_add(1)), spent, deviation }
+    }
+
+    /// Keeps the shares of the path, the best so far.
+    fn keep(&mut self, deviation: f64) -> Result<()> {
+        self.nodes += 1;
+        self.take(self.tickers.len())?;
+        self.least = deviation - ROUNDING * self.money;
+        let best = self.best.get_or_insert_with(|| vec![0; self.shares.len()]);
+        for (ticker, shares) in self.tickers.iter().zip(&self.shares) {
+            best[ticker.place] = *shares;
+        }
+        Ok(())
+    }
+
+    /// Counts what is about to be done, with a look at the cancel flag now and then.
+    fn take(&mut self, trials: usize) -> Result<()> {
+        let before = self.trials;
+        self.trials += trials;
+        if before / LOOK < self.trials / LOOK {
+            self.cancel.check()?;
+        }
+        work::count(TRIAL * trials);
         Ok(())
     }
 

@@ -40,13 +40,6 @@ impl Ticker {
     }
 }
 
-/// A ticker on the path of the search: the shares to try next, of which the least are 0, and what those before it come to.
-struct Level {
-    next: i64,
-    spent: f64,
-    deviation: f64,
-}
-
 struct Search<'a> {
     tickers: Vec<Ticker>,
     /// Those that gain by rounding up; they come first.
@@ -112,7 +105,7 @@ pub(crate) fn nearest(
         tickers,
         cancel,
     };
-    search.run()?;
+    search.visit(0, 0.0, 0.0)?;
     Ok((!search.is_over()).then(|| search.best.unwrap_or_else(|| known.to_vec())))
 }
 
@@ -138,56 +131,36 @@ impl Search<'_> {
         self.nodes >= MAX_NODES || self.trials >= MAX_TRIALS
     }
 
-    /// Decides on ticker after ticker, depth first. Not by recursion: there may be more tickers than a thread's stack
-    /// has room for.
-    fn run(&mut self) -> Result<()> {
-        let mut path = vec![self.arrive(0, 0.0, 0.0)];
-        while let Some(level) = path.last_mut() {
-            let (shares, spent, deviation) = (level.next, level.spent, level.deviation);
-            if shares < 0 {
-                path.pop();
-                continue;
-            }
-            level.next -= 1;
+    /// Decides on the tickers from `place` on, after `spent` and `deviation` for those before.
+    fn visit(&mut self, place: usize, spent: f64, deviation: f64) -> Result<()> {
+        self.nodes += 1;
+        let Some(&Ticker { price, floor, rest, .. }) = self.tickers.get(place) else {
+            return self.keep(deviation);
+        };
+        let most = if place < self.gaining { floor + 1 } else { floor };
+        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
+        let paid = ((self.money - spent) / price).floor() as i64;
+        for shares in (0..=most.min(paid.saturating_add(1))).rev() {
             self.take(1)?;
             if self.is_over() {
-                break;
+                return Ok(());
             }
-            let place = path.len() - 1;
-            let Ticker { price, floor, rest, .. } = self.tickers[place];
             let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
             let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
             let bound = self.bound(place + 1, spent, deviation);
             if bound < self.least {
                 self.shares[place] = shares;
-                if place + 1 < self.tickers.len() {
-                    path.push(self.arrive(place + 1, spent, deviation));
-                } else {
-                    self.keep(deviation)?;
-                }
+                self.visit(place + 1, spent, deviation)?;
             } else if shares <= floor && bound.is_finite() {
                 // Still fewer shares cost their whole price, and split ones buy less than that with it.
-                path.pop();
+                break;
             }
         }
         Ok(())
     }
 
-    /// Where the ticker at `place` is to be decided on, after `spent` and `deviation` for those before.
-    fn arrive(&mut self, place: usize, spent: f64, deviation: f64) -> Level {
-        self.nodes += 1;
-        let Some(Ticker { price, floor, .. }) = self.tickers.get(place) else {
-            return Level { next: -1, spent, deviation };
-        };
-        let most = if place < self.gaining { floor + 1 } else { *floor };
-        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
-        let paid = ((self.money - spent) / price).floor() as i64;
-        Level { next: most.min(paid.saturating_add(1)), spent, deviation }
-    }
-
     /// Keeps the shares of the path, the best so far.
     fn keep(&mut self, deviation: f64) -> Result<()> {
-        self.nodes += 1;
         self.take(self.tickers.len())?;
         self.least = deviation - ROUNDING * self.money;
         let best = self.best.get_or_insert_with(|| vec![0; self.shares.len()]);

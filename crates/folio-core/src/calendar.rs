@@ -50,7 +50,7 @@ enum Source {
 }
 
 /// The times of the steps of a forecast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Steps {
     /// The times, rising; fewer than asked for where time itself ends, none of an irregular series.
     pub ts: Vec<Timestamp>,

@@ -182,15 +182,7 @@ impl View {
 
     fn parse_object(value: &Value, object: &Map<String, Value>) -> Result<View> {
         const KEYS: [&str; 6] = ["view", "assets", "return", "confidence", "variance", "group_weights"];
-        for key in object.keys() {
-            if !KEYS.contains(&key.as_str()) {
-                return Err(Error::UnknownName {
-                    kind: "key of a view",
-                    name: key.clone(),
-                    valid: KEYS.map(str::to_owned).to_vec(),
-                });
-            }
-        }
+        input::only_keys("key of a view", object, &KEYS)?;
         let written = value.to_string();
         let mut view = match (object.get("view"), object.get("assets"), object.get("return")) {
             (Some(Value::String(text)), None, None) => View::parse_text(text)?,

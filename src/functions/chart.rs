@@ -201,7 +201,9 @@ impl Fan {
             history: times.zip(series.close()[from..].iter().copied()).collect(),
             path: (1..)
                 .zip(&ensemble.steps)
-                .map(|(number, step)| (time(step.ts.unwrap_or_else(|| undated(series, number))), step.forecast))
+                .map(|(number, step)| {
+                    (time(step.ts.unwrap_or_else(|| undated(series, number))), step.forecast)
+                })
                 .collect(),
             bands: self.levels.iter().map(band).collect(),
             members: if self.members { ensemble.members.iter().filter_map(member).collect() } else { vec![] },

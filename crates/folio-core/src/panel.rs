@@ -2,9 +2,9 @@
 
 use ndarray::Array2;
 
-pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
 use crate::calendar::zone::Zone;
 use crate::frequency::Frequency;
+pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
 use crate::{Error, Result};
 

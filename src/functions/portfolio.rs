@@ -396,7 +396,7 @@ fn fix_nonpositive_semidefinite(
 }
 
 /// Tells the user what there is to know of how the weights were found.
-fn noticed(allocation: Allocation) -> Allocation {
+pub(super) fn noticed(allocation: Allocation) -> Allocation {
     if let Some(notice) = &allocation.notice {
         notice!("{notice}");
     }
@@ -412,7 +412,7 @@ fn few_points(points: i64) -> Report {
 }
 
 /// Numbers as a JSON object by ticker.
-fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
+pub(super) fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
     Json(
         tickers
             .zip(values.map(|value| serde_json::Value::from(*value)))

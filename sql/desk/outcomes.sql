@@ -141,28 +141,28 @@ END $$;
 CREATE PROCEDURE @extschema@.refresh_outcomes(portfolio text DEFAULT NULL)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    only integer;
+    chosen integer;
     source record;
     p @extschema@.portfolio;
 BEGIN
     PERFORM folio_internal.require_desk();
     PERFORM folio_internal.require_primary();
     IF portfolio IS NOT NULL THEN
-        only := folio_internal.own_portfolio(portfolio);
+        chosen := folio_internal.own_portfolio(portfolio);
     END IF;
     FOR source IN
         SELECT q.owner, q.prices FROM @extschema@.portfolio AS q
-        WHERE pg_has_role(q.owner, 'USAGE') AND (only IS NULL OR q.portfolio_id = only)
+        WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen)
         UNION
         SELECT r.run_by, r.settings ->> 'prices' FROM @extschema@.run AS r
-        WHERE only IS NULL AND r.portfolio_id IS NULL AND r.forecast_run_id = r.run_id AND pg_has_role(r.run_by, 'USAGE')
+        WHERE chosen IS NULL AND r.portfolio_id IS NULL AND r.forecast_run_id = r.run_id AND pg_has_role(r.run_by, 'USAGE')
         ORDER BY 1, 2
     LOOP
         PERFORM folio_internal.try_refresh(NULL, source.owner, source.prices);
     END LOOP;
     FOR p IN
         SELECT * FROM @extschema@.portfolio AS q
-        WHERE pg_has_role(q.owner, 'USAGE') AND (only IS NULL OR q.portfolio_id = only) ORDER BY q.portfolio_id
+        WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen) ORDER BY q.portfolio_id
     LOOP
         PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
     END LOOP;

@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak calendars evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-cluster: setup ## the client tests only: cancel, threads, concurrency
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
+
+calendars: ## the trading days of the exchanges anew, from the package that bench/calendars/requirements.txt names
+	@scripts/calendars.sh
 
 STRIDE ?= 7
 evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, every STRIDE days (7); 45 minutes of CPU time

@@ -49,5 +49,8 @@ scripts/cluster.sh psql soak -qc 'ALTER SYSTEM SET folio.max_threads = 1'
 scripts/cluster.sh restart soak
 pgbench_beside "budget of one thread"
 with_cluster preload
-soak_test faults cancels
+soak_test budget many_sessions
+soak_test session timeout
+soak_test faults cancel
+soak_test faults parallel_query
 soak_test soak mixed_calls

@@ -139,21 +139,6 @@ mod tests {
     }
 
     #[pg_test]
-    fn inside_a_parallel_worker_the_answers_are_the_same() {
-        make_prices("prices", "text", "date", "float8");
-        Spi::run("ANALYZE prices").unwrap();
-        let alone = forecasts(&format!("'A', {SIMPLE}"));
-        // Named debug_parallel_query from Postgres 16 on.
-        let setting = if cfg!(any(feature = "pg13", feature = "pg14", feature = "pg15")) {
-            "force_parallel_mode"
-        } else {
-            "debug_parallel_query"
-        };
-        Spi::run(&format!("SET {setting} = on")).unwrap();
-        assert_eq!(forecasts(&format!("'A', {SIMPLE}")), alone);
-    }
-
-    #[pg_test]
     fn errors_keep_their_own_sqlstates() {
         Spi::run(
             "CREATE FUNCTION state_of(statement text) RETURNS text LANGUAGE plpgsql AS $$

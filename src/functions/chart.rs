@@ -38,7 +38,7 @@ const RECENT_PER_STEP: usize = 6;
 const DEFAULT_RECENT: std::ops::RangeInclusive<usize> = 63..=252;
 
 /// The points of a frontier: enough for a smooth line.
-const FRONTIER_POINTS: usize = 40;
+const FRONTIER_POINTS: i64 = 40;
 
 /// Draws a forecast as SVG: recent prices, the median path, and the fan of its intervals.
 #[pg_extern(stable, parallel_unsafe, cost = 100000)]

@@ -6,6 +6,7 @@ use folio_core::forecast::{self, Fingerprint, Horizon, Level};
 use folio_core::panel::{PricePanel, Timestamp};
 use folio_core::portfolio::black_litterman::ViewReport;
 use folio_core::portfolio::request::{self, Allocation, Holding};
+use folio_core::portfolio::view_of_forecast::view_of_step;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
@@ -56,7 +57,8 @@ fn forecast_view(
     level: f64,
 ) -> Option<Json> {
     let view = Horizon::new(horizon.into()).and_then(|horizon| {
-        Ok(forecast::view_of_step(&ticker, last_close, forecast, upper, horizon, Level::new(level)?))
+        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, level))
     });
     or_raise(view.map_err(Report::from)).map(Json)
 }

@@ -5,6 +5,7 @@ use folio_core::forecast::{
     Status,
 };
 use folio_core::panel::PricePanel;
+use folio_core::portfolio::view_of_forecast::view_of_step;
 use folio_core::task::Seed;
 use pgrx::Array;
 use pgrx::prelude::*;
@@ -199,8 +200,12 @@ fn forecast_views(
     Json(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let level = Level::new(DEFAULT_LEVEL)?;
         let view = |report: forecast::Report| {
-            let ensemble = report.outcome.iter();
-            Ok(ensemble.filter_map(|ensemble| forecast::view(&report.ticker, ensemble, level)).collect())
+            let view = |ensemble: &forecast::Ensemble| {
+                let (last_close, last, steps) =
+                    (ensemble.last_close, ensemble.steps.last()?, ensemble.steps.len());
+                view_of_step(&report.ticker, last_close, last.forecast, last.upper, steps, level.share())
+            };
+            Ok(report.outcome.iter().filter_map(view).collect())
         };
         Ok(serde_json::Value::Array(arguments.forecast(view)?))
     })))

@@ -1,7 +1,6 @@
 //! What the prices themselves say of a portfolio's inputs: the price of risk, the number of observations.
 
-use folio_core::portfolio::market::RiskAversion;
-use folio_core::portfolio::request::RiskFreeRate;
+use folio_core::portfolio::market::{RiskAversion, RiskFreeRate};
 use folio_core::task;
 use pgrx::prelude::*;
 

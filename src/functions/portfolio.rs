@@ -3,12 +3,11 @@
 use folio_core::panel::ReturnPanel;
 use folio_core::portfolio::allocation::{self, Method, Position};
 use folio_core::portfolio::black_litterman::bl_posterior as posterior;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{self, CovarianceMethod, FixMethod};
-use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use folio_core::portfolio::memory;
-use folio_core::portfolio::optimize::Objective;
-use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
+use folio_core::portfolio::objective::{self, Constraints};
+use folio_core::portfolio::request::{self, Allocation, Request};
 use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
 use pgrx::Array;
@@ -210,7 +209,6 @@ fn efficient_frontier(
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let frontier = inputs.request(views).and_then(|request| {
         let points = points.unwrap_or(DEFAULT_POINTS);
-        let points = usize::try_from(points).map_err(|_| few_points(points))?;
         source.compute(move |returns, cancel| {
             let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
             Ok((returns.tickers().to_vec(), frontier))
@@ -406,11 +404,6 @@ pub(super) fn noticed(allocation: Allocation) -> Allocation {
 /// The points of a frontier if nothing is said, as the default of the argument.
 const DEFAULT_POINTS: i64 = 20;
 
-fn few_points(points: i64) -> Report {
-    let expected = "at least 2".to_owned();
-    folio_core::Error::InvalidArgument { argument: "points", value: points.to_string(), expected }.into()
-}
-
 /// Numbers as a JSON object by ticker.
 pub(super) fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
     Json(
@@ -485,7 +478,7 @@ impl Inputs {
             covariance: self
                 .covariance
                 .map_or(Ok(default.covariance), |name| CovarianceMethod::parse(&name))?,
-            objective: self.objective.map_or(Ok(default.objective), |name| Objective::parse(&name))?,
+            objective: self.objective.map_or(Ok(default.objective), |name| objective::by_name(&name))?,
             constraints: self
                 .constraints
                 .map(|Json(constraints)| Constraints::from_json(&constraints))

@@ -2,8 +2,6 @@
 //!
 //! A model that cannot fit is not an error of the call but a [`crate::model::Failure`], a value in its report.
 
-use crate::task::Cancelled;
-
 /// The result of an engine call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,7 +47,7 @@ pub enum Error {
         /// The ticker.
         ticker: String,
         /// The first few bad rows, each with its reason.
-        rows: Vec<crate::panel::BadPrice>,
+        rows: Vec<crate::price::BadPrice>,
         /// How many bad rows there are in all.
         total: usize,
     },
@@ -101,7 +99,7 @@ pub enum Error {
     #[error("{error}")]
     OnDate {
         /// The date.
-        ts: crate::panel::Timestamp,
+        ts: crate::price::Timestamp,
         /// What went wrong on it.
         error: Box<Error>,
     },
@@ -129,16 +127,10 @@ pub enum Error {
 
 impl Error {
     /// The same with the date on which it arose; a cancel has none.
-    pub(crate) fn on(self, ts: crate::panel::Timestamp) -> Error {
+    pub(crate) fn on(self, ts: crate::price::Timestamp) -> Error {
         match self {
             Error::Cancelled => Error::Cancelled,
             error => Error::OnDate { ts, error: Box::new(error) },
         }
-    }
-}
-
-impl From<Cancelled> for Error {
-    fn from(_: Cancelled) -> Self {
-        Error::Cancelled
     }
 }

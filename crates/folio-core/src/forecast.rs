@@ -11,7 +11,6 @@ mod metrics;
 mod plan;
 mod request;
 mod values;
-mod view;
 mod weight;
 
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
@@ -25,4 +24,3 @@ pub use memory::Batches;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request};
 pub use values::{DEFAULT_SEED, ValueOptions};
-pub use view::{view, view_of_step};

@@ -3,11 +3,15 @@
 //! It knows no database, no clock, no environment and starts no thread: prices, seeds, times and the
 //! [`task::Executor`] that runs its jobs are arguments, and every failure is a value with a name.
 
+pub mod calendar;
 pub mod error;
 pub mod forecast;
+pub mod frequency;
+mod input;
 pub mod model;
 pub mod panel;
 pub mod portfolio;
+pub mod price;
 pub mod task;
 
 pub use error::{Error, Result};

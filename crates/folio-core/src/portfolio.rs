@@ -1,32 +1,23 @@
 //! Portfolio construction: covariance, views, Black-Litterman, optimisation.
 //!
 //! [`request`] has the whole calls. Beneath it every step stands alone: [`covariance`] estimates, [`market`] has the
-//! prior, [`views`] reads what somebody expects, [`black_litterman`] joins the two, [`constraint`] and [`optimize`]
+//! prior, [`views`] reads what somebody expects, [`black_litterman`] joins the two, [`limit`] and [`objective`]
 //! make weights of it, [`allocation`] whole shares.
 
 pub mod allocation;
 pub mod backtest;
 pub mod black_litterman;
-mod cardinality;
-pub mod clustered;
-mod cone;
-pub mod constraint;
 pub mod covariance;
-mod dual;
-mod feasibility;
 pub mod frontier;
-pub mod hierarchical;
-mod linalg;
+pub mod group;
+pub mod limit;
 pub mod market;
 pub mod memory;
-pub mod optimize;
-mod quadratic;
+pub mod objective;
 pub mod request;
-pub mod risk_parity;
-mod tail_risk;
-mod tracking;
-mod turnover;
+mod solver;
 pub mod universe;
 pub mod view_input;
+pub mod view_of_forecast;
 pub mod views;
 mod whole_shares;

@@ -14,6 +14,12 @@ use crate::Error;
 #[error("cancelled")]
 pub struct Cancelled;
 
+impl From<Cancelled> for Error {
+    fn from(_: Cancelled) -> Error {
+        Error::Cancelled
+    }
+}
+
 /// A flag that asks running jobs to stop. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {

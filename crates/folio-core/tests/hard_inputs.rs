@@ -10,11 +10,11 @@ use folio_core::Error;
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series};
 use folio_core::portfolio::allocation::{Method, discrete_allocation, parse_weights};
 use folio_core::portfolio::backtest::{self, Backtest, Rebalance};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
-use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
-use folio_core::portfolio::optimize::Objective;
-use folio_core::portfolio::request::{self, Allocation, Request, RiskFreeRate};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::by_name;
+use folio_core::portfolio::request::{self, Allocation, Request};
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
 use folio_core::task::{Cancel, Inline};
@@ -111,7 +111,7 @@ fn request(input: &Value) -> folio_core::Result<Request> {
         risk_aversion: given("risk_aversion").map_or(Ok(default.risk_aversion), RiskAversion::new)?,
         risk_free_rate: given("risk_free_rate").map_or(Ok(default.risk_free_rate), RiskFreeRate::new)?,
         covariance: text("covariance").map_or(Ok(default.covariance), CovarianceMethod::parse)?,
-        objective: text("objective").map_or(Ok(default.objective), Objective::parse)?,
+        objective: text("objective").map_or(Ok(default.objective), by_name)?,
         constraints: Constraints::from_json(&constraints)?,
         ..default
     })
@@ -166,7 +166,7 @@ fn run(case: &Value) -> folio_core::Result<Value> {
         }
         call => {
             let returns = ReturnPanel::aligned(&panel(input), 999, 2)?;
-            let neutral = request.constraints.market_neutral;
+            let neutral = request.constraints.limits.bounds.market_neutral;
             match call {
                 "black_litterman" => {
                     request::black_litterman(&request, &returns, &cancel).map(|a| facts(&a, neutral))
@@ -175,7 +175,7 @@ fn run(case: &Value) -> folio_core::Result<Value> {
                     request::optimize_portfolio(&request, &returns, &cancel).map(|a| facts(&a, neutral))
                 }
                 "efficient_frontier" => {
-                    let points = input["points"].as_u64().unwrap() as usize;
+                    let points = input["points"].as_i64().unwrap();
                     let frontier = request::efficient_frontier(&request, &returns, points, &cancel)?;
                     Ok(json!({ "points": frontier.len() }))
                 }

@@ -6,11 +6,11 @@ mod portfolio_support;
 use folio_core::Error;
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
 use folio_core::portfolio::backtest::{Backtest, Day, Rebalance, run};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
-use folio_core::portfolio::market::{MarketCaps, Prior};
-use folio_core::portfolio::optimize::Objective;
-use folio_core::portfolio::request::{Request, RiskFreeRate, optimize_portfolio};
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskFreeRate};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::by_name;
+use folio_core::portfolio::request::{Request, optimize_portfolio};
 use folio_core::task::{Cancel, Inline};
 use ndarray::Array1;
 use portfolio_support::*;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 fn backtest(objective: &str, constraints: Value) -> Backtest {
     let request = Request {
-        objective: Objective::parse(objective).unwrap(),
+        objective: by_name(objective).unwrap(),
         constraints: Constraints::from_json(&constraints).unwrap(),
         ..Request::default()
     };

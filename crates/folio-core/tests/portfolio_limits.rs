@@ -4,12 +4,11 @@ mod portfolio_support;
 
 use folio_core::Error;
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
-use folio_core::portfolio::clustered::clusters;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
-use folio_core::portfolio::hierarchical::HierarchicalOptions;
+use folio_core::portfolio::market::Market;
 use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{ClusterOptions, by_name, clusters, optimize};
 use folio_core::portfolio::request::{Request, efficient_frontier};
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::{Cancel, Seed};
@@ -41,12 +40,7 @@ impl Case {
             market_weights: Some(&self.market),
             history: Some(history.returns()),
         };
-        optimize(
-            &market,
-            Objective::parse(objective)?,
-            &Constraints::from_json(&constraints)?,
-            &Cancel::default(),
-        )
+        optimize(&market, by_name(objective)?, &Constraints::from_json(&constraints)?, &Cancel::default())
     }
 
     /// The best of a golden case, whose turnover is from the market's weights.
@@ -274,7 +268,7 @@ fn clustered_portfolios_are_those_of_another_library() {
     let inverse = case.covariance.matrix().diag().mapv(|variance| 1.0 / variance);
     let whole = case.best("herc", json!({ "clusters": 1 })).unwrap();
     assert_close(&whole, &(&inverse / inverse.sum()), 1e-14, "herc of one cluster");
-    let found = clusters(&case.covariance, HierarchicalOptions::default(), &Cancel::default()).unwrap();
+    let found = clusters(&case.covariance, ClusterOptions::default(), &Cancel::default()).unwrap();
     for objective in ["herc", "nco"] {
         let named = json!({ "clusters": found.len(), "linkage": "ward", "distance": "correlation" });
         assert_eq!(case.best(objective, named).unwrap(), case.best(objective, json!({})).unwrap());

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use folio_core::Error;
 use folio_core::portfolio::allocation::{DiscreteAllocation, Method, discrete_allocation};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
-use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize, risk_contributions};
-use folio_core::portfolio::request::{
-    Request, RiskFreeRate, efficient_frontier, portfolio_performance, risk_map,
-};
+use folio_core::portfolio::frontier::risk_contributions;
+use folio_core::portfolio::market::Market;
+use folio_core::portfolio::market::{self, MarketCaps, Prior, RiskAversion, RiskFreeRate};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{by_name, optimize};
+use folio_core::portfolio::request::{Request, efficient_frontier, portfolio_performance, risk_map};
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
 use folio_core::task::Cancel;
@@ -39,12 +39,7 @@ fn best(
         market_weights: None,
         history: Some(history.returns()),
     };
-    optimize(
-        &market,
-        Objective::parse(objective)?,
-        &Constraints::from_json(&constraints)?,
-        &Cancel::default(),
-    )
+    optimize(&market, by_name(objective)?, &Constraints::from_json(&constraints)?, &Cancel::default())
 }
 
 fn sample(objective: &str, constraints: Value) -> folio_core::Result<Array1<f64>> {

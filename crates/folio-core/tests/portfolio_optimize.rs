@@ -2,10 +2,11 @@
 
 mod portfolio_support;
 
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
+use folio_core::portfolio::market::Market;
 use folio_core::portfolio::market::{self, RiskAversion};
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{Objective, by_name, optimize};
 use folio_core::task::Cancel;
 use ndarray::Array1;
 use portfolio_support::*;
@@ -42,7 +43,7 @@ fn constraints(golden: &Value, bounds: &str, sectors: &str) -> Value {
 
 fn solve(
     (covariance, returns): &(Covariance, Array1<f64>),
-    objective: Objective,
+    objective: &'static dyn Objective,
     constraints: &Value,
 ) -> folio_core::Result<Array1<f64>> {
     let market = Market {
@@ -71,7 +72,7 @@ fn forty_eight_exact_optima() {
         if objective == "efficient_risk" {
             constraints["target_volatility"] = number.parse::<f64>().unwrap().into();
         }
-        let weights = solve(market, Objective::parse(objective).unwrap(), &constraints)
+        let weights = solve(market, by_name(objective).unwrap(), &constraints)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let difference = worst(&weights, &vector(&case["w"]));
         assert!(difference <= 1e-8, "{name}: differs by {difference:e}");
@@ -88,7 +89,8 @@ fn the_long_only_frontier() {
     for point in golden["efficient_frontier_bl_long_only_20"].as_array().unwrap() {
         let target = point["target_return"].as_f64().unwrap();
         let weights =
-            solve(&market, Objective::EfficientReturn, &json!({ "target_return": target })).unwrap();
+            solve(&market, by_name("efficient_return").unwrap(), &json!({ "target_return": target }))
+                .unwrap();
         assert_close(&weights, &vector(&point["w"]), 1e-8, &format!("target {target}"));
     }
 }
@@ -99,8 +101,8 @@ fn closed_forms_without_bounds() {
     let market = inputs("bl");
     let free = json!({ "min_weight": -10, "max_weight": 10 });
     for (objective, key) in [
-        (Objective::MinVolatility, "min_vol_unconstrained"),
-        (Objective::MaxSharpe, "tangency_rf0_unconstrained"),
+        (by_name("min_volatility").unwrap(), "min_vol_unconstrained"),
+        (by_name("max_sharpe").unwrap(), "tangency_rf0_unconstrained"),
     ] {
         let weights = solve(&market, objective, &free).unwrap();
         assert_close(&weights, &vector(&golden["closed_form_bl"][key]), 1e-11, key);
@@ -111,11 +113,11 @@ fn closed_forms_without_bounds() {
 fn penalty_and_market_neutrality() {
     let golden = golden("optimisation.json");
     let market = inputs("bl");
-    let weights = solve(&market, Objective::MinVolatility, &json!({ "l2_penalty": 0.1 })).unwrap();
+    let weights = solve(&market, by_name("min_volatility").unwrap(), &json!({ "l2_penalty": 0.1 })).unwrap();
     let expected = vector(&golden["other"]["bl min_volatility + L2_reg(0.1) long_only"]);
     assert_close(&weights, &expected, 1e-11, "l2");
     let neutral = json!({ "market_neutral": true, "min_weight": -0.2, "max_weight": 0.2 });
-    let weights = solve(&market, Objective::MaxQuadraticUtility, &neutral).unwrap();
+    let weights = solve(&market, by_name("max_quadratic_utility").unwrap(), &neutral).unwrap();
     let expected = vector(&golden["other"]["bl max_quadratic_utility(2.5, market_neutral) bounds +-0.2"]);
     assert_close(&weights, &expected, 1e-10, "market neutral");
 }

@@ -4,10 +4,11 @@
 mod optimality;
 
 use folio_core::Error;
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::Covariance;
+use folio_core::portfolio::market::Market;
 use folio_core::portfolio::market::RiskAversion;
-use folio_core::portfolio::optimize::{Market, Objective, optimize};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{by_name, optimize};
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::{Cancel, Seed};
 use ndarray::{Array1, Array2};
@@ -134,7 +135,7 @@ impl Draw {
 
     /// The problem of an objective, with those of the limits that it looks at.
     fn problem(self, objective: &'static str) -> Problem {
-        let keys = Objective::parse(objective).unwrap().constraint_keys();
+        let keys = by_name(objective).unwrap().constraint_keys();
         let only = |key: &str, level: Option<f64>| level.filter(|_| keys.contains(&key));
         let (n, limits) = (self.assets, self.limits);
         let mut number = self.numbers();
@@ -292,7 +293,7 @@ fn weights_within(
         history: Some(&Array2::from_shape_fn(history.dim(), |(day, i)| history[[day, order[i]]])),
     };
     let constraints = Constraints::from_json(constraints)?;
-    let found = optimize(&market, Objective::parse(problem.objective)?, &constraints, &Cancel::default())?;
+    let found = optimize(&market, by_name(problem.objective)?, &constraints, &Cancel::default())?;
     let mut weights = Array1::zeros(order.len());
     for (&place, weight) in order.iter().zip(&found) {
         weights[place] = *weight;

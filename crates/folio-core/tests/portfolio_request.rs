@@ -4,14 +4,14 @@ mod portfolio_support;
 
 use folio_core::Error;
 use folio_core::portfolio::black_litterman::{Omega, bl_posterior};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::{
     Covariance, CovarianceMethod, FixMethod, fix_nonpositive_semidefinite,
 };
-use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, Tau};
-use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{OBJECTIVES, by_name};
 use folio_core::portfolio::request::{
-    Allocation, Request, RiskFreeRate, black_litterman, efficient_frontier, optimize_portfolio,
+    Allocation, Request, black_litterman, efficient_frontier, optimize_portfolio,
 };
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
@@ -157,12 +157,12 @@ fn a_view_of_no_confidence_is_the_prior_bit_for_bit() {
 fn the_market_is_the_answer_to_the_market_prior() {
     // Reverse optimisation and back: without views quadratic utility at the same risk aversion holds the market.
     let mut request = request(json!([]));
-    request.objective = Objective::MaxQuadraticUtility;
+    request.objective = by_name("max_quadratic_utility").unwrap();
     let allocation = optimize_portfolio(&request, &returns(), &Cancel::default()).unwrap();
     let difference =
         column(&allocation, |h| h.active_weight).iter().fold(0.0_f64, |worst, d| worst.max(d.abs()));
     assert!(difference < 1e-12, "{difference:e}");
-    request.objective = Objective::MaxSharpe;
+    request.objective = by_name("max_sharpe").unwrap();
     request.risk_free_rate = RiskFreeRate::new(0.02).unwrap();
     let allocation = optimize_portfolio(&request, &returns(), &Cancel::default()).unwrap();
     let difference =
@@ -202,7 +202,7 @@ fn degenerate_histories() {
     for method in CovarianceMethod::NAMES {
         let request = Request {
             covariance: CovarianceMethod::parse(method).unwrap(),
-            objective: Objective::MinVolatility,
+            objective: by_name("min_volatility").unwrap(),
             ..Request::default()
         };
         let allocation = optimize_portfolio(&request, &panel, &Cancel::default())
@@ -215,7 +215,7 @@ fn degenerate_histories() {
     let still = panel_of(&[("A", wave(1.3, 50)), ("CASH", vec![0.0; 50]), ("B", wave(2.1, 50))]);
     let request = Request {
         covariance: CovarianceMethod::Sample,
-        objective: Objective::MinVolatility,
+        objective: by_name("min_volatility").unwrap(),
         ..Request::default()
     };
     let allocation = optimize_portfolio(&request, &still, &Cancel::default()).unwrap();
@@ -233,8 +233,8 @@ fn degenerate_histories() {
     );
     // One ticker alone.
     let alone = panel_of(&[("A", wave(1.3, 50))]);
-    for (_, objective) in &Objective::ALL[..3] {
-        let request = Request { objective: *objective, ..Request::default() };
+    for &objective in &OBJECTIVES[..3] {
+        let request = Request { objective, ..Request::default() };
         assert_eq!(black_litterman(&request, &alone, &Cancel::default()).unwrap().holdings[0].weight, 1.0);
     }
 }
@@ -358,8 +358,8 @@ fn the_same_call_gives_the_same_bits() {
     assert_eq!(run(&request(four_views())).unwrap(), run(&request(four_views())).unwrap());
 }
 
-/// A request of random views, bounds and objective.
-fn any_request() -> impl Strategy<Value = (Request, f64, f64)> {
+/// A request of random views, bounds and objective, with its constraints as they are written and its bounds.
+fn any_request() -> impl Strategy<Value = (Request, Value, f64, f64)> {
     let view =
         (0..20_usize, 0..19_usize, -0.3..0.3_f64, 0.01..1.0_f64).prop_map(|(a, b, value, confidence)| {
             let b = if b >= a { b + 1 } else { b };
@@ -376,17 +376,17 @@ fn any_request() -> impl Strategy<Value = (Request, f64, f64)> {
             let low = low.clamp(-0.15, 0.0);
             let mut constraints =
                 json!({ "min_weight": low, "max_weight": high, "l2_penalty": if l2 > 0.15 { l2 } else { 0.0 } });
-            match Objective::ALL[objective].1 {
-                Objective::EfficientRisk => constraints["target_volatility"] = json!(sigma),
-                Objective::EfficientReturn => constraints["target_return"] = json!(0.05),
+            match OBJECTIVES[objective].name() {
+                "efficient_risk" => constraints["target_volatility"] = json!(sigma),
+                "efficient_return" => constraints["target_return"] = json!(0.05),
                 _ => {}
             }
             let request = Request {
-                objective: Objective::ALL[objective].1,
+                objective: OBJECTIVES[objective],
                 constraints: Constraints::from_json(&constraints).unwrap(),
                 ..request(Value::from(views))
             };
-            (request, low, high)
+            (request, constraints, low, high)
         },
     )
 }
@@ -417,7 +417,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
 
     #[test]
-    fn weights_sum_to_one_inside_their_bounds((request, low, high) in any_request()) {
+    fn weights_sum_to_one_inside_their_bounds((request, _, low, high) in any_request()) {
         match run(&request) {
             Ok(allocation) => {
                 let weights = column(&allocation, |h| h.weight);
@@ -430,11 +430,11 @@ proptest! {
     }
 
     #[test]
-    fn groups_and_trades_are_kept_to((request, low, high) in any_request(), groups in any_groups(), turnover in 0.0..2.0_f64, cost in 0.0..0.01_f64) {
+    fn groups_and_trades_are_kept_to((request, given, low, high) in any_request(), groups in any_groups(), turnover in 0.0..2.0_f64, cost in 0.0..0.01_f64) {
         let sectors = golden("optimisation.json")["sectors"].clone();
         let mut constraints = json!({
             "min_weight": low, "max_weight": high, "groups": { "sector": sectors },
-            "group_min": groups.0, "group_max": groups.1, "l2_penalty": request.constraints.l2_penalty,
+            "group_min": groups.0, "group_max": groups.1, "l2_penalty": given["l2_penalty"],
         });
         if turnover < 1.0 {
             constraints["current_weights"] = json!({ "AAPL": 0.1, "XOM": 0.5, "PG": 0.4 });
@@ -443,11 +443,10 @@ proptest! {
                 constraints["transaction_cost"] = json!(cost);
             }
         }
-        if let Some(target) = request.constraints.target_volatility {
-            constraints["target_volatility"] = json!(target);
-        }
-        if let Some(target) = request.constraints.target_return {
-            constraints["target_return"] = json!(target);
+        for target in ["target_volatility", "target_return"] {
+            if let Some(value) = given.get(target) {
+                constraints[target] = value.clone();
+            }
         }
         let request = Request { constraints: Constraints::from_json(&constraints).unwrap(), ..request };
         match run(&request) {
@@ -504,14 +503,14 @@ proptest! {
     }
 
     #[test]
-    fn no_other_portfolio_is_better((request, low, high) in any_request(), tilt in proptest::collection::vec(-1.0..1.0_f64, 20)) {
-        let objective = match request.objective {
-            Objective::EfficientRisk => Objective::MaxSharpe,
-            Objective::EfficientReturn => Objective::MinVolatility,
-            other => other,
+    fn no_other_portfolio_is_better((request, given, low, high) in any_request(), tilt in proptest::collection::vec(-1.0..1.0_f64, 20)) {
+        let objective = match request.objective.name() {
+            "efficient_risk" => by_name("max_sharpe").unwrap(),
+            "efficient_return" => by_name("min_volatility").unwrap(),
+            _ => request.objective,
         };
         let mut request = Request { objective, ..request };
-        let bounds = json!({ "min_weight": low, "max_weight": high, "l2_penalty": request.constraints.l2_penalty });
+        let bounds = json!({ "min_weight": low, "max_weight": high, "l2_penalty": given["l2_penalty"] });
         request.constraints = Constraints::from_json(&bounds).unwrap();
         let Ok(allocation) = run(&request) else { return Ok(()) };
         let (best, mean) = (column(&allocation, |h| h.weight), column(&allocation, |h| h.posterior_return));
@@ -522,12 +521,12 @@ proptest! {
             for w in &mut other { *w = (*w + gap).clamp(low, high); }
         }
         prop_assume!((other.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        let l2 = request.constraints.l2_penalty;
+        let l2 = request.constraints.limits.penalty.l2_penalty;
         let value = |w: &Array1<f64>| {
             let (risk, gain) = (w.dot(&allocation.covariance.dot(w)), mean.dot(w));
-            match request.objective {
-                Objective::MaxSharpe => gain / (risk + l2 * w.dot(w)).sqrt(),
-                Objective::MinVolatility => -(risk + l2 * w.dot(w)),
+            match request.objective.name() {
+                "max_sharpe" => gain / (risk + l2 * w.dot(w)).sqrt(),
+                "min_volatility" => -(risk + l2 * w.dot(w)),
                 _ => gain - 1.25 * risk - l2 * w.dot(w),
             }
         };
@@ -546,7 +545,7 @@ fn arguments_are_validated() {
     }
     assert!(RiskFreeRate::new(2.0).is_err());
     assert!(
-        matches!(Objective::parse("max_sharp"), Err(Error::UnknownName { valid, .. }) if valid.contains(&"max_sharpe".to_owned()))
+        matches!(by_name("max_sharp"), Err(Error::UnknownName { valid, .. }) if valid.contains(&"max_sharpe".to_owned()))
     );
     assert!(matches!(Prior::parse("markt"), Err(Error::UnknownName { .. })));
     assert!(matches!(CovarianceMethod::parse("ledoit"), Err(Error::UnknownName { .. })));

@@ -3,9 +3,12 @@
 //! The script runs the tests once against a cluster with `default.conf` and once with `preload.conf`, those of the desk
 //! against one with `cron.conf`, and says which by the environment: `FOLIO_TEST_HOST` is the folder of the cluster's socket, `FOLIO_TEST_CONF` the configuration's name.
 
+pub mod calls;
 pub mod documentation;
 pub mod load;
 pub mod private;
+pub mod process;
+pub mod proxy;
 
 use postgres::{Client, Config, NoTls};
 use std::path::PathBuf;
@@ -83,7 +86,7 @@ fn config(host: &str, name: &str) -> Config {
     config
 }
 
-/// The first number in `make test`, the second in a soak.
+/// The first in `make test`, which must not depend on who else computes; the second in a soak.
 pub fn soak_or<T>(test: T, soak: T) -> T {
     if std::env::var_os("FOLIO_TEST_SOAK").is_some() { soak } else { test }
 }
@@ -207,14 +210,14 @@ pub fn sqlstate(result: Result<impl Sized, postgres::Error>) -> String {
     }
 }
 
-/// Waits until `condition` holds, at most ten seconds.
+/// Waits until `condition` holds, as long as it may take on a machine that is busy with something else.
 pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
-    wait(what, Duration::from_secs(10), Duration::from_millis(5), condition);
+    wait(what, Duration::from_secs(60), Duration::from_millis(5), condition);
 }
 
-/// Waits until `condition` holds, as long as pg_cron may take for a job of every minute.
+/// Waits until `condition` holds, as long as pg_cron may take for a job of every minute there.
 pub fn wait_long_for(what: &str, condition: impl FnMut() -> bool) {
-    wait(what, Duration::from_secs(90), Duration::from_millis(250), condition);
+    wait(what, Duration::from_secs(180), Duration::from_millis(250), condition);
 }
 
 fn wait(what: &str, at_most: Duration, pause: Duration, mut condition: impl FnMut() -> bool) {

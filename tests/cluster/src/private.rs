@@ -72,3 +72,44 @@ pub fn forbid_threads(pid: i32) {
     };
     assert!(run(&limit) || run(&[&as_server[..], &limit[..]].concat()), "prlimit was refused");
 }
+
+/// What the server's log says of a process that a signal ended.
+const CRASH: &str = "was terminated by signal";
+
+impl Cluster {
+    /// A database in it with the extension and nothing else.
+    pub fn empty(&self) -> Database {
+        Database::empty_at(self.host.clone())
+    }
+
+    /// A database in it in which every statement of [`crate::calls`] runs.
+    pub fn for_calls(&self) -> Database {
+        let database = self.empty();
+        // To compile a plan over hundreds of partitions takes the server seconds in which it answers no cancel.
+        let jit = format!("ALTER DATABASE {} SET jit = off", database.name());
+        database.session().batch_execute(&jit).expect("ALTER DATABASE");
+        crate::calls::prepare(&mut database.session());
+        database
+    }
+
+    /// The folder of its socket.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The lines of the server's log with a process that was ended by a signal.
+    pub fn crashes(&self) -> Vec<String> {
+        let log = std::fs::read(format!("{}/log", self.host)).expect("the server's log");
+        let log = String::from_utf8_lossy(&log);
+        log.lines()
+            .filter(|line| line.contains(CRASH) || line.contains("PANIC:"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// No process of the cluster was ended by a signal.
+    pub fn assert_no_crash(&self) {
+        let crashes = self.crashes();
+        assert!(crashes.is_empty(), "{crashes:#?}");
+    }
+}

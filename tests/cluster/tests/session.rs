@@ -1,14 +1,16 @@
 //! A session beside others: how a call ends early, what it leaves behind, how many threads it takes.
 
-use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, sqlstate, threads, wait_for};
+use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// A call over all tickers: long enough to be stopped.
 const LONG_CALL: &str = "SELECT count(*) FROM forecast_ensemble(tickers => NULL)";
 
-/// A statement_timeout of 300 ms ends a call within this (the rest is the way of the cancel, and a loaded machine).
+/// A statement_timeout of 300 ms ends a call within this in `make soak` (the rest is the way of the cancel, and a loaded
+/// machine), and within the second whoever else computes.
 const TIMEOUT_BOUND: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const QUERY_CANCELED: &str = "57014";
 /// A server that ends a session sends 57P01 and closes the connection; a client that the machine lets wait sees both at
@@ -54,7 +56,7 @@ fn statement_timeout_ends_the_call_and_not_the_session() {
     let start = Instant::now();
     assert_eq!(sqlstate(session.query_one(LONG_CALL, &[])), QUERY_CANCELED);
     let took = start.elapsed();
-    assert!(took < TIMEOUT_BOUND, "the call ended only after {took:?}");
+    assert!(took < soak_or(PATIENCE, TIMEOUT_BOUND), "the call ended only after {took:?}");
     session.batch_execute("SET statement_timeout = 0").expect("SET");
     let steps: i64 = session
         .query_one("SELECT count(*) FROM forecast_ensemble('AAPL', horizon => 5)", &[])

@@ -6,7 +6,8 @@ use super::interval;
 use super::member::Member;
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
-use crate::panel::{PricePanel, Series, Timestamp, price_of_log};
+use crate::panel::{PricePanel, Series, Timestamp};
+use crate::price::price_of_log;
 use crate::task::{Cancel, Executor};
 use crate::{Error, Result};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::request::Request;
 use crate::model::{Failure, Model, Path};
-use crate::panel::price_of_log;
+use crate::price::price_of_log;
 use crate::task::{Cancel, Outcome, Seed, Task};
 
 /// The share of the history that validates.

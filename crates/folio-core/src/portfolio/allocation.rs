@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::universe::{self, Universe};
+use super::universe::Universe;
 use super::whole_shares;
+use crate::input;
 use crate::panel::{PricePanel, Series};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -70,7 +71,7 @@ pub struct Position {
 /// # Errors
 /// [`Error::InvalidArgument`] for something that is not a finite number.
 pub fn parse_weights(weights: &serde_json::Value) -> Result<BTreeMap<String, f64>> {
-    universe::numbers("weights", weights)
+    input::numbers("weights", weights)
 }
 
 /// The order list of [`discrete_allocation`] at the last prices of the panel, sorted by ticker, cash last.
@@ -136,7 +137,7 @@ pub fn discrete_allocation(
     method: Method,
     cancel: &Cancel,
 ) -> Result<DiscreteAllocation> {
-    let value = universe::within("value", value, |value| value > 0.0, "money, over 0")?;
+    let value = input::within("value", value, |value| value > 0.0, "money, over 0")?;
     let weights = universe.join_or(weights, 0.0)?;
     let prices = universe.join("prices", prices)?;
     for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {

@@ -11,7 +11,8 @@ use ndarray::{Array1, ArrayView1};
 use super::covariance::TRADING_DAYS;
 use super::market;
 use super::request::{self, Request};
-use super::universe::{self, Universe};
+use super::universe::Universe;
+use crate::input;
 use crate::panel::{ReturnPanel, Timestamp};
 use crate::task::{self, Cancel, Executor, Outcome, Panicked};
 use crate::{Error, Result};
@@ -122,14 +123,14 @@ impl Backtest {
         lookback(i64::try_from(self.lookback).unwrap_or(i64::MAX))?;
         let share = |cost: f64| (0.0..1.0).contains(&cost);
         let expected = "0 or over and under 1; 10 basis points are 0.001";
-        universe::within("transaction_cost", self.transaction_cost, share, expected)?;
+        input::within("transaction_cost", self.transaction_cost, share, expected)?;
         Ok(self)
     }
 
     /// Whether the weights of one date depend on what was held before it.
     fn follows_its_path(&self) -> bool {
-        let constraints = &self.request.constraints;
-        constraints.max_turnover.is_some() || constraints.transaction_cost.is_some()
+        let trades = &self.request.constraints.limits.trades;
+        trades.max_turnover.is_some() || trades.transaction_cost.is_some()
     }
 
     /// The weights that are chosen at the close of `row`, coming from those in `held`.
@@ -143,10 +144,10 @@ impl Backtest {
         let mut request = self.request.clone();
         if self.follows_its_path() {
             let named = returns.tickers().iter().cloned().zip(held.iter().copied());
-            request.constraints.current_weights = Some(named.collect());
+            request.constraints.limits.trades.current_weights = Some(named.collect());
             // Nothing is held before the first trade, which no limit on turnover would let in.
             if held.iter().all(|weight| *weight == 0.0) {
-                request.constraints.max_turnover = None;
+                request.constraints.limits.trades.max_turnover = None;
             }
         }
         let past = returns.during(row + 1 - self.lookback..row + 1);
@@ -190,7 +191,7 @@ pub fn run(
     }
     let caps = backtest.request.market_caps.as_ref().map(|caps| caps.weights(&universe)).transpose()?;
     let market = caps.unwrap_or_else(|| market::equal_weights(universe.len()));
-    let start = match &backtest.request.constraints.current_weights {
+    let start = match &backtest.request.constraints.limits.trades.current_weights {
         Some(current) => Array1::from(universe.join_or(current, 0.0)?),
         None => Array1::zeros(universe.len()),
     };

@@ -9,8 +9,8 @@ use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
 use super::covariance;
-use super::linalg::{self, Cholesky};
 use super::market::{RiskAversion, Tau};
+use super::solver::linalg::{self, Cholesky};
 use super::views::{ResolvedViews, Uncertainty};
 use crate::task::Cancel;
 use crate::{Error, Result};

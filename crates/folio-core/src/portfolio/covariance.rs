@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::linalg::{self, Cholesky};
+use super::solver::linalg::{self, Cholesky};
 use super::universe::Universe;
 use crate::panel::ReturnPanel;
 use crate::task::Cancel;

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use ndarray::Array1;
 use serde_json::Value;
 
-use super::constraint::Constraints;
-use super::optimize::{self, Market, Objective};
-use super::universe::{self, Universe};
+use super::covariance::Covariance;
+use super::market::Market;
+use super::objective::{self, Constraints, MAX_SHARPE, MIN_VOLATILITY, efficient_return};
+use super::solver::quadratic::variance;
+use super::universe::Universe;
+use crate::input;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// The most points of a frontier; a chart shows no more.
-pub const MAX_POINTS: usize = 1000;
+pub const MAX_POINTS: i64 = 1000;
 
 /// A portfolio of the frontier.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,36 +34,26 @@ pub struct FrontierPoint {
 /// return. `points` is at least 2.
 ///
 /// # Errors
-/// Those of [`optimize::optimize`], and [`Error::InvalidArgument`] for `points`.
+/// Those of [`problem::optimize`], and [`Error::InvalidArgument`] for `points`.
 pub fn efficient_frontier(
     market: &Market<'_>,
     constraints: &Constraints,
-    points: usize,
+    points: i64,
     cancel: &Cancel,
 ) -> Result<Vec<FrontierPoint>> {
-    if !(2..=MAX_POINTS).contains(&points) {
-        return Err(Error::InvalidArgument {
-            argument: "points",
-            value: points.to_string(),
-            expected: format!("2 to {MAX_POINTS}"),
-        });
-    }
-    if let Some(most) = constraints.max_assets {
-        return Err(Error::InvalidArgument {
-            argument: "max_assets",
-            value: format!("{most}, for a frontier"),
-            expected: "none: a heuristic's portfolios are no frontier".to_owned(),
-        });
+    let points = input::whole("points", points, 2..=MAX_POINTS, "")?;
+    if let Some(most) = constraints.limits.cardinality.max_assets {
+        let expected = "none: a heuristic's portfolios are no frontier";
+        return Err(input::invalid("max_assets", format!("{most}, for a frontier"), expected));
     }
     let free = constraints.without_transaction_cost();
-    let first = optimize::optimize(market, Objective::MinVolatility, &free, cancel)?;
-    let largest = optimize::largest_return(market, constraints, cancel)?;
+    let first = objective::optimize(market, MIN_VOLATILITY, &free, cancel)?;
+    let largest = objective::largest_return(market, &constraints.limits, cancel)?;
     let least = market.returns.dot(&first);
     let mut frontier = vec![describe(market, first)];
     for step in 1..points {
         let target = least + (largest - least) * step as f64 / (points - 1) as f64;
-        let constraints = Constraints { target_return: Some(target), ..constraints.clone() };
-        let weights = optimize::optimize(market, Objective::EfficientReturn, &constraints, cancel)?;
+        let weights = efficient_return::least_volatile(market, &constraints.limits, target, cancel)?;
         frontier.push(describe(market, weights));
     }
     Ok(frontier)
@@ -86,11 +79,11 @@ pub struct RiskMap {
 pub fn risk_map(
     market: &Market<'_>,
     constraints: &Constraints,
-    points: usize,
+    points: i64,
     cancel: &Cancel,
 ) -> Result<RiskMap> {
     let frontier = efficient_frontier(market, constraints, points, cancel)?;
-    let max_sharpe = match optimize::optimize(market, Objective::MaxSharpe, constraints, cancel) {
+    let max_sharpe = match objective::optimize(market, MAX_SHARPE, constraints, cancel) {
         Ok(weights) => Some(describe(market, weights)),
         // The constraints have a portfolio, as there is a frontier: it is the risk-free rate that none beats.
         Err(Error::Infeasible { .. }) => None,
@@ -136,14 +129,14 @@ pub fn performance(
     benchmark: Option<&Array1<f64>>,
 ) -> Performance {
     let expected_return = market.returns.dot(weights);
-    let volatility = optimize::volatility(market.covariance, weights);
+    let risk = volatility(market.covariance, weights);
     let excess = expected_return - weights.sum() * market.risk_free_rate;
     let active = benchmark.map(|benchmark| weights - benchmark);
     Performance {
         expected_return,
-        volatility,
-        sharpe_ratio: (volatility > 0.0).then(|| excess / volatility),
-        tracking_error: active.as_ref().map(|active| optimize::volatility(market.covariance, active)),
+        volatility: risk,
+        sharpe_ratio: (risk > 0.0).then(|| excess / risk),
+        tracking_error: active.as_ref().map(|active| volatility(market.covariance, active)),
         turnover: active.map(|active| active.iter().map(|change| change.abs()).sum()),
     }
 }
@@ -153,6 +146,19 @@ pub fn performance(
 /// # Errors
 /// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for anything but numbers.
 pub fn parse_weights(argument: &'static str, value: &Value, universe: &Universe) -> Result<Array1<f64>> {
-    let weights: BTreeMap<String, f64> = universe::numbers(argument, value)?;
+    let weights: BTreeMap<String, f64> = input::numbers(argument, value)?;
     universe.join_or(&weights, 0.0).map(Array1::from)
+}
+
+/// The volatility of weights.
+pub(crate) fn volatility(covariance: &Covariance, weights: &Array1<f64>) -> f64 {
+    variance(covariance.matrix(), weights.view()).max(0.0).sqrt()
+}
+
+/// The share of each ticker in the variance, w_i (Sigma w)_i / w'Sigma w; they sum to one. `None` for weights without
+/// risk.
+pub fn risk_contributions(covariance: &Covariance, weights: &Array1<f64>) -> Option<Array1<f64>> {
+    let marginal = covariance.matrix().dot(weights);
+    let total = weights.dot(&marginal);
+    (total > 0.0).then(|| weights * &marginal / total)
 }

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2};
 use serde_json::Value;
 
 use super::covariance::{Covariance, TRADING_DAYS};
-use super::universe::{self, Universe};
+use super::universe::Universe;
+use crate::input;
 use crate::panel::{ReturnPanel, Series};
 use crate::{Error, Result};
 
@@ -29,7 +30,7 @@ impl Tau {
     /// # Errors
     /// [`Error::InvalidArgument`] outside (0, 1].
     pub fn new(tau: f64) -> Result<Tau> {
-        universe::within("tau", tau, |tau| tau > 0.0 && tau <= 1.0, "over 0, at most 1").map(Tau)
+        input::within("tau", tau, |tau| tau > 0.0 && tau <= 1.0, "over 0, at most 1").map(Tau)
     }
 
     /// The number.
@@ -52,7 +53,7 @@ impl RiskAversion {
     /// # Errors
     /// [`Error::InvalidArgument`] at or under 0.
     pub fn new(delta: f64) -> Result<RiskAversion> {
-        universe::within("risk_aversion", delta, |delta| delta > 0.0, "over 0").map(RiskAversion)
+        input::within("risk_aversion", delta, |delta| delta > 0.0, "over 0").map(RiskAversion)
     }
 
     /// The price of risk that the daily prices of a market index imply: mean excess return over variance, both a
@@ -99,6 +100,49 @@ impl Default for RiskAversion {
     }
 }
 
+/// The risk-free rates that are accepted: beyond them a percent sign was forgotten.
+const RISK_FREE_RATE: f64 = 1.0;
+
+/// The risk-free rate a year.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RiskFreeRate(f64);
+
+impl RiskFreeRate {
+    /// # Errors
+    /// [`Error::InvalidArgument`] outside (-1, 1).
+    pub fn new(rate: f64) -> Result<RiskFreeRate> {
+        input::within(
+            "risk_free_rate",
+            rate,
+            |rate| rate.abs() < RISK_FREE_RATE,
+            "between -1 and 1; 2 % is 0.02",
+        )
+        .map(RiskFreeRate)
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+/// What is known of the assets when weights are chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Market<'a> {
+    /// The covariance of the returns, a year.
+    pub covariance: &'a Covariance,
+    /// The expected total return of each ticker, a year.
+    pub returns: &'a Array1<f64>,
+    /// The price of risk, for `max_quadratic_utility`.
+    pub risk_aversion: RiskAversion,
+    /// The risk-free rate a year, for `max_sharpe`.
+    pub risk_free_rate: f64,
+    /// The market's weights, from which the tracking error is measured where no benchmark is named.
+    pub market_weights: Option<&'a Array1<f64>>,
+    /// The daily returns, a row for each day and a column for each ticker, for `min_cvar` and `min_cdar`.
+    pub history: Option<&'a Array2<f64>>,
+}
+
 /// The market capitalisation of each ticker, in any unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MarketCaps(BTreeMap<String, f64>);
@@ -109,7 +153,7 @@ impl MarketCaps {
     /// # Errors
     /// [`Error::InvalidArgument`] for a capitalisation that is not a finite number over zero.
     pub fn from_json(value: &Value) -> Result<MarketCaps> {
-        let caps = universe::numbers("market_caps", value)?;
+        let caps = input::numbers("market_caps", value)?;
         for (ticker, &cap) in &caps {
             if cap <= 0.0 {
                 return Err(Error::InvalidArgument {
@@ -169,7 +213,7 @@ impl Prior {
                     value: json.to_owned(),
                     expected: format!("a JSON object of returns: {error}"),
                 })?;
-                Ok(Prior::Returns(universe::numbers("prior", &value)?))
+                Ok(Prior::Returns(input::numbers("prior", &value)?))
             }
             name => Err(Error::UnknownName {
                 kind: "prior",

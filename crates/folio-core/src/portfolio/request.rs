@@ -4,42 +4,14 @@ use ndarray::{Array1, Array2};
 use serde_json::Value;
 
 use super::black_litterman::{self, Omega, ViewReport};
-use super::constraint::Constraints;
 use super::covariance::{Covariance, CovarianceMethod};
 use super::frontier::{self, FrontierPoint, Performance, RiskMap};
-use super::market::{self, MarketCaps, Prior, RiskAversion, Tau};
-use super::optimize::{self, Market, Objective};
-use super::universe;
+use super::market::{self, Market, MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
+use super::objective::{self, Constraints, MAX_SHARPE, Objective};
 use super::views::Views;
 use crate::Result;
 use crate::panel::ReturnPanel;
 use crate::task::Cancel;
-
-/// The risk-free rates that are accepted: beyond them a percent sign was forgotten.
-const RISK_FREE_RATE: f64 = 1.0;
-
-/// The risk-free rate a year.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct RiskFreeRate(f64);
-
-impl RiskFreeRate {
-    /// # Errors
-    /// [`crate::Error::InvalidArgument`] outside (-1, 1).
-    pub fn new(rate: f64) -> Result<RiskFreeRate> {
-        universe::within(
-            "risk_free_rate",
-            rate,
-            |rate| rate.abs() < RISK_FREE_RATE,
-            "between -1 and 1; 2 % is 0.02",
-        )
-        .map(RiskFreeRate)
-    }
-
-    /// The number.
-    pub fn value(self) -> f64 {
-        self.0
-    }
-}
 
 /// What is asked for. Every part was validated by its own constructor; [`Request::default`] is an equal prior, no
 /// views, Ledoit-Wolf, the largest Sharpe ratio, long only.
@@ -62,7 +34,7 @@ pub struct Request {
     /// How the covariance is estimated.
     pub covariance: CovarianceMethod,
     /// What the weights are to be best at.
-    pub objective: Objective,
+    pub objective: &'static dyn Objective,
     /// What the weights must keep to.
     pub constraints: Constraints,
 }
@@ -78,7 +50,7 @@ impl Default for Request {
             tau: Tau::default(),
             risk_free_rate: RiskFreeRate::default(),
             covariance: CovarianceMethod::default(),
-            objective: Objective::MaxSharpe,
+            objective: MAX_SHARPE,
             constraints: Constraints::default(),
         }
     }
@@ -157,7 +129,8 @@ impl Request {
     /// The covariance Sigma + M, and everything else that the views make of the prior.
     fn posterior(&self, ground: &Ground, cancel: &Cancel) -> Result<(Covariance, black_litterman::Outcome)> {
         let universe = ground.covariance.universe();
-        let views = self.views.resolve(universe, &self.constraints.groups, &ground.market_weights)?;
+        let views =
+            self.views.resolve(universe, &self.constraints.limits.groups.labels, &ground.market_weights)?;
         let model = black_litterman::Model {
             covariance: ground.covariance.matrix(),
             prior: &ground.prior,
@@ -198,7 +171,7 @@ impl Request {
     }
 
     fn turnover(&self, covariance: &Covariance, weights: &Array1<f64>) -> Result<Option<f64>> {
-        let Some(current) = &self.constraints.current_weights else { return Ok(None) };
+        let Some(current) = &self.constraints.limits.trades.current_weights else { return Ok(None) };
         let current = Array1::from(covariance.universe().join_or(current, 0.0)?);
         Ok(Some((weights - &current).iter().map(|change| change.abs()).sum()))
     }
@@ -223,8 +196,8 @@ impl Request {
             market_weights: Some(&ground.market_weights),
             history: Some(history),
         };
-        let weights = optimize::optimize(&market, self.objective, &self.constraints, cancel)?;
-        let contributions = optimize::risk_contributions(covariance, &weights);
+        let weights = objective::optimize(&market, self.objective, &self.constraints, cancel)?;
+        let contributions = frontier::risk_contributions(covariance, &weights);
         let volatilities = covariance.volatility();
         let holding = |i: usize| Holding {
             ticker: covariance.universe().tickers()[i].clone(),
@@ -237,7 +210,7 @@ impl Request {
             active_weight: weights[i] - ground.market_weights[i],
             risk_contribution: contributions.as_ref().map(|shares| shares[i]),
         };
-        let benchmark = match &self.constraints.benchmark {
+        let benchmark = match &self.constraints.limits.tracking.benchmark {
             Some(weights) => Array1::from(covariance.universe().join_or(weights, 0.0)?),
             None => ground.market_weights.clone(),
         };
@@ -250,7 +223,7 @@ impl Request {
             sharpe_ratio: performance.sharpe_ratio,
             tracking_error: performance.tracking_error.unwrap_or_default(),
             turnover: self.turnover(covariance, &weights)?,
-            notice: self.constraints.max_assets.map(|most| {
+            notice: self.constraints.limits.cardinality.max_assets.map(|most| {
                 format!("max_assets {most} is met by backward elimination, a heuristic: other tickers may be better")
             }),
             covariance: covariance.matrix().clone(),
@@ -304,7 +277,7 @@ pub fn optimize_portfolio(request: &Request, returns: &ReturnPanel, cancel: &Can
 pub fn efficient_frontier(
     request: &Request,
     returns: &ReturnPanel,
-    points: usize,
+    points: i64,
     cancel: &Cancel,
 ) -> Result<Vec<FrontierPoint>> {
     request.with_market(returns, cancel, |market| {
@@ -316,7 +289,7 @@ pub fn efficient_frontier(
 ///
 /// # Errors
 /// As [`efficient_frontier`].
-pub fn risk_map(request: &Request, returns: &ReturnPanel, points: usize, cancel: &Cancel) -> Result<RiskMap> {
+pub fn risk_map(request: &Request, returns: &ReturnPanel, points: i64, cancel: &Cancel) -> Result<RiskMap> {
     request.with_market(returns, cancel, |market| {
         frontier::risk_map(market, &request.constraints, points, cancel)
     })

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use crate::input;
 use crate::{Error, Result};
 
 /// The most tickers that one portfolio may have: the dense factorisations grow with the cube of it, and at this
@@ -106,46 +107,50 @@ impl Universe {
     }
 }
 
-/// The first few names, for a message.
-pub(crate) fn listed(names: &[String]) -> String {
-    const LISTED: usize = 10;
-    let mut text = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > LISTED {
-        text.push_str(", ...");
+/// A number for all tickers or one for each; the key `*` stands for those that are not named.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PerTicker {
+    /// The same for all.
+    All(f64),
+    /// By ticker.
+    Each(BTreeMap<String, f64>),
+}
+
+impl PerTicker {
+    /// Reads a number, or an object of numbers by ticker.
+    pub(crate) fn from_json(argument: &'static str, value: &Value) -> Result<PerTicker> {
+        if value.is_object() {
+            return input::numbers(argument, value).map(PerTicker::Each);
+        }
+        input::finite(argument, value).map(PerTicker::All)
     }
-    text
-}
 
-/// A finite number, or the error that names the argument and the key.
-pub(crate) fn finite(argument: &'static str, key: &str, value: &Value) -> Result<f64> {
-    value.as_f64().filter(|number| number.is_finite()).ok_or_else(|| Error::InvalidArgument {
-        argument,
-        value: if key.is_empty() { value.to_string() } else { format!("{key}: {value}") },
-        expected: "a finite number".to_owned(),
-    })
-}
-
-/// An object of finite numbers.
-pub(crate) fn numbers(argument: &'static str, value: &Value) -> Result<BTreeMap<String, f64>> {
-    let object = value.as_object().ok_or_else(|| Error::InvalidArgument {
-        argument,
-        value: value.to_string(),
-        expected: "an object of numbers, like {\"AAPL\": 0.1}".to_owned(),
-    })?;
-    object.iter().map(|(key, value)| Ok((key.clone(), finite(argument, key, value)?))).collect()
-}
-
-/// A number that must lie in a range; `expected` says which.
-pub(crate) fn within(
-    argument: &'static str,
-    value: f64,
-    valid: impl Fn(f64) -> bool,
-    expected: &str,
-) -> Result<f64> {
-    if value.is_finite() && valid(value) {
-        return Ok(value);
+    /// Fails for a number that is not valid.
+    pub(crate) fn require(
+        &self,
+        argument: &'static str,
+        valid: impl Fn(f64) -> bool,
+        expected: &str,
+    ) -> Result<()> {
+        match self {
+            PerTicker::All(value) => input::within(argument, *value, valid, expected).map(drop),
+            PerTicker::Each(values) => values
+                .values()
+                .try_for_each(|value| input::within(argument, *value, &valid, expected).map(drop)),
+        }
     }
-    Err(Error::InvalidArgument { argument, value: value.to_string(), expected: expected.to_owned() })
+
+    /// One number for each ticker of the universe.
+    pub(crate) fn join(&self, universe: &Universe, default: f64) -> Result<Vec<f64>> {
+        match self {
+            PerTicker::All(value) => Ok(vec![*value; universe.len()]),
+            PerTicker::Each(values) => {
+                let mut values = values.clone();
+                let rest = values.remove("*").unwrap_or(default);
+                universe.join_or(&values, rest)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +164,7 @@ mod tests {
     #[test]
     fn tickers_are_joined_by_name() {
         let universe = universe(&["B", "A"]).unwrap();
-        let values = numbers("caps", &serde_json::json!({ "A": 1.0, "B": 2.0 })).unwrap();
+        let values = input::numbers("caps", &serde_json::json!({ "A": 1.0, "B": 2.0 })).unwrap();
         assert_eq!(universe.join("caps", &values).unwrap(), [2.0, 1.0]);
         let partial = BTreeMap::from([("A".to_owned(), 1.0)]);
         assert!(

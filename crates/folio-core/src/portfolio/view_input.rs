@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::black_litterman::Omega;
 use super::views::{GroupWeights, Views};
+use crate::input;
 use crate::{Error, Result};
 
 const LIST_KEYS: [&str; 3] = ["views", "omega", "group_weights"];
@@ -26,11 +27,11 @@ const MATRIX_KEYS: [&str; 5] = ["tickers", "p", "q", "omega", "group_weights"];
 pub fn parse(value: &Value) -> Result<(Views, Omega)> {
     match value {
         Value::Object(object) if object.contains_key("views") => {
-            check_keys(object, &LIST_KEYS)?;
+            input::only_keys("key of views", object, &LIST_KEYS)?;
             Ok((weighed(Views::parse(&object["views"])?, object)?, omega(object)?))
         }
         Value::Object(object) if object.contains_key("p") || object.contains_key("q") => {
-            check_keys(object, &MATRIX_KEYS)?;
+            input::only_keys("key of views", object, &MATRIX_KEYS)?;
             Ok((weighed(Views::parse(&as_list(object)?)?, object)?, omega(object)?))
         }
         list => Ok((Views::parse(list)?, Omega::PerView)),
@@ -40,17 +41,6 @@ pub fn parse(value: &Value) -> Result<(Views, Omega)> {
 fn weighed(views: Views, object: &Map<String, Value>) -> Result<Views> {
     let Some(given) = object.get("group_weights") else { return Ok(views) };
     Ok(views.with_group_weights(GroupWeights::from_json(given)?))
-}
-
-fn check_keys(object: &Map<String, Value>, valid: &[&str]) -> Result<()> {
-    match object.keys().find(|key| !valid.contains(&key.as_str())) {
-        None => Ok(()),
-        Some(key) => Err(Error::UnknownName {
-            kind: "key of views",
-            name: key.clone(),
-            valid: valid.iter().map(|key| (*key).to_owned()).collect(),
-        }),
-    }
 }
 
 /// The rows of P and Q as a list of views with assets.

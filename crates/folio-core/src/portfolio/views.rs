@@ -11,8 +11,9 @@
 use ndarray::{Array1, Array2};
 use serde_json::{Map, Value};
 
-use super::constraint::Groups;
-use super::universe::{self, Universe};
+use super::group::Groups;
+use super::universe::Universe;
+use crate::input;
 use crate::{Error, Result};
 
 /// The most views of one call: more than one a ticker in a full universe serves nobody, and each adds a row to a
@@ -181,15 +182,7 @@ impl View {
 
     fn parse_object(value: &Value, object: &Map<String, Value>) -> Result<View> {
         const KEYS: [&str; 6] = ["view", "assets", "return", "confidence", "variance", "group_weights"];
-        for key in object.keys() {
-            if !KEYS.contains(&key.as_str()) {
-                return Err(Error::UnknownName {
-                    kind: "key of a view",
-                    name: key.clone(),
-                    valid: KEYS.map(str::to_owned).to_vec(),
-                });
-            }
-        }
+        input::only_keys("key of a view", object, &KEYS)?;
         let written = value.to_string();
         let mut view = match (object.get("view"), object.get("assets"), object.get("return")) {
             (Some(Value::String(text)), None, None) => View::parse_text(text)?,
@@ -307,7 +300,7 @@ impl View {
         Err(self.invalid(&format!(
             "\"{name}\" is neither one of the {} tickers of the call ({}) nor a group",
             universe.len(),
-            universe::listed(universe.tickers())
+            input::listed(universe.tickers())
         )))
     }
 }

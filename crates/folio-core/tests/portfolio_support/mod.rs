@@ -2,10 +2,10 @@
 #![allow(dead_code)]
 
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
-use folio_core::portfolio::constraint::Constraints;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::Prior;
-use folio_core::portfolio::optimize::Objective;
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::objective::{OBJECTIVES, Objective, by_name};
 use folio_core::portfolio::request::Request;
 use folio_core::task::Seed;
 use ndarray::{Array, Array1, Array2, Dimension};
@@ -100,18 +100,18 @@ pub fn large_market(assets: usize, days: usize) -> PricePanel {
 
 /// Each objective, a limit on the tracking error, and each covariance with the cheapest objective.
 pub fn every_request() -> Vec<(&'static str, Request)> {
-    let objective = |(name, objective): &(&'static str, Objective)| {
-        let constraints = match objective {
-            Objective::EfficientRisk => json!({"target_volatility": 0.25}),
-            Objective::EfficientReturn => json!({"target_return": 0.06}),
+    let objective = |objective: &&'static dyn Objective| {
+        let constraints = match objective.name() {
+            "efficient_risk" => json!({"target_volatility": 0.25}),
+            "efficient_return" => json!({"target_return": 0.06}),
             _ => json!({}),
         };
         let constraints = Constraints::from_json(&constraints).unwrap();
-        (*name, Request { objective: *objective, constraints, ..Request::default() })
+        (objective.name(), Request { objective: *objective, constraints, ..Request::default() })
     };
     let covariance = |name: &'static str| {
         let covariance = CovarianceMethod::parse(name).unwrap();
-        (name, Request { covariance, objective: Objective::MinVolatility, ..Request::default() })
+        (name, Request { covariance, objective: by_name("min_volatility").unwrap(), ..Request::default() })
     };
     let covariances = [
         "sample_cov",
@@ -125,7 +125,7 @@ pub fn every_request() -> Vec<(&'static str, Request)> {
     ];
     let near = Constraints::from_json(&json!({ "max_tracking_error": 0.02 })).unwrap();
     let near = Request { constraints: near, prior: Some(Prior::Historical), ..Request::default() };
-    Objective::ALL
+    OBJECTIVES
         .iter()
         .map(objective)
         .chain([("max_tracking_error", near)])

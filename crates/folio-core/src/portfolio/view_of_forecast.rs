@@ -15,31 +15,23 @@
 use serde_json::{Value, json};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::ensemble::Ensemble;
-use super::request::{Horizon, Level};
-use crate::portfolio::covariance::TRADING_DAYS;
-use crate::portfolio::views::MAX_VIEW_RETURN;
+use super::covariance::TRADING_DAYS;
+use super::views::MAX_VIEW_RETURN;
 
-/// The view that the last step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance.
-/// `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
-pub fn view(ticker: &str, ensemble: &Ensemble, level: Level) -> Option<Value> {
-    let horizon = Horizon::new(ensemble.steps.len() as i64).ok()?;
-    let last = ensemble.steps.last()?;
-    view_of_step(ticker, ensemble.last_close, last.forecast, last.upper, horizon, level)
-}
-
-/// The same of a step that was stored: its forecast and upper bound, how many steps ahead it is, and the interval's level.
+/// The view that a step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance. The step
+/// lies `steps` trading days after the price `last_close`, and the interval under `upper` holds a share `level` of the
+/// outcomes. `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
 pub fn view_of_step(
     ticker: &str,
     last_close: f64,
     forecast: f64,
     upper: f64,
-    horizon: Horizon,
-    level: Level,
+    steps: usize,
+    level: f64,
 ) -> Option<Value> {
-    let years = horizon.steps() as f64 / TRADING_DAYS;
+    let years = steps as f64 / TRADING_DAYS;
     let annual = ((forecast / last_close).ln() / years).exp() - 1.0;
-    let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
+    let normal = Normal::standard().inverse_cdf(0.5 + level / 2.0);
     let deviation = (1.0 + annual) * (upper / forecast).ln() / normal / years;
     let variance = deviation * deviation;
     let usable = annual.abs() <= MAX_VIEW_RETURN && variance.is_finite() && variance > 0.0;
@@ -50,9 +42,8 @@ pub fn view_of_step(
 mod tests {
     use super::*;
 
-    fn view_of(last_close: f64, forecast: f64, upper: f64, horizon: i64) -> Option<Value> {
-        let (horizon, level) = (Horizon::new(horizon).unwrap(), Level::new(0.8).unwrap());
-        view_of_step("A", last_close, forecast, upper, horizon, level)
+    fn view_of(last_close: f64, forecast: f64, upper: f64, steps: usize) -> Option<Value> {
+        view_of_step("A", last_close, forecast, upper, steps, 0.8)
     }
 
     #[test]

@@ -5,15 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use super::cone::{ConeOutcome, ConeProgram, SparseRow};
-use super::constraint::Polytope;
-use super::quadratic::{self, FEASIBILITY};
-use super::tracking::Ball;
+use super::Constraints;
+use super::parameter::Parameter;
+use super::problem::{self, Problem};
+use crate::input;
+use crate::portfolio::limit::tracking::{Ball, Tracking};
+use crate::portfolio::market::{self, Market};
+use crate::portfolio::solver::cone::{ConeProgram, SparseRow};
+use crate::portfolio::solver::polytope::{FEASIBILITY, Polytope};
+use crate::portfolio::solver::unsolved::Unsolved;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
+/// The share of days that are not in the tail.
+pub(super) const CONFIDENCE: Parameter<f64> = Parameter {
+    key: "confidence",
+    read: |key, value| {
+        let expected = "over 0 and under 1; 95 % is 0.95";
+        input::within(key, input::finite(key, value)?, |c| c > 0.0 && c < 1.0, expected)
+    },
+};
+
 /// The confidence where none is given: the worst 5 % of the days.
-pub const DEFAULT_CONFIDENCE: f64 = 0.95;
+const DEFAULT_CONFIDENCE: f64 = 0.95;
 
 /// How far the value of the weights may lie from the value of the program, as a share of it.
 const GAP: f64 = 1e-6;
@@ -33,18 +47,53 @@ const BROKEN: f64 = 1e-9;
 
 /// What is measured over the worst days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tail {
+pub(super) enum Tail {
     /// The loss of a day (Rockafellar and Uryasev 2000).
     Loss,
     /// The drawdown at a day, of uncompounded cumulative returns (Chekhlov, Uryasev and Zabarankin 2005).
     Drawdown,
 }
 
+/// The weights of least tail risk in a market with a history.
+///
+/// # Errors
+/// Those of [`super::optimize`].
+pub(super) fn least(
+    tail: Tail,
+    market: &Market<'_>,
+    constraints: &Constraints,
+    cancel: &Cancel,
+) -> Result<Array1<f64>> {
+    let confidence = constraints.parameters.get(&CONFIDENCE)?.unwrap_or(DEFAULT_CONFIDENCE);
+    let history = market.history.ok_or_else(|| {
+        input::invalid("objective", "a tail risk without a history of returns", "daily returns")
+    })?;
+    problem::solve(market, &constraints.limits, cancel, |problem| {
+        of_problem(tail, history, confidence, problem)
+    })
+}
+
+fn of_problem(
+    tail: Tail,
+    history: &Array2<f64>,
+    confidence: f64,
+    problem: &Problem<'_>,
+) -> Result<Array1<f64>, Unsolved> {
+    let (mapped, start) = match &problem.trades {
+        Some(trades) => (Some(trades.forms(history)), trades.start()),
+        None => (None, market::equal_weights(problem.set.len())),
+    };
+    let history = mapped.as_ref().unwrap_or(history);
+    let ball = |tracking: &Tracking| tracking.ball(problem.trades.as_ref(), problem.cancel);
+    let within = Within { set: &problem.set, ball: problem.tracking.as_ref().map(ball).transpose()? };
+    minimise(tail, history.view(), confidence, &start, &within, problem.cancel)
+}
+
 /// What weights keep to.
-pub(crate) struct Within<'a> {
-    pub(crate) set: &'a Polytope,
+pub(super) struct Within<'a> {
+    pub(super) set: &'a Polytope,
     /// Around the benchmark, as far as the tracking error reaches.
-    pub(crate) ball: Option<Ball>,
+    pub(super) ball: Option<Ball>,
 }
 
 impl Within<'_> {
@@ -64,15 +113,15 @@ impl Within<'_> {
 /// nothing: the same optimum, from matrices that are small where days and assets are many.
 ///
 /// # Errors
-/// [`Error::Infeasible`] without its reasons, which the caller finds; [`Error::SolverFailed`]; [`Error::Cancelled`].
-pub(crate) fn minimise(
+/// [`Unsolved::Infeasible`]; [`Error::SolverFailed`]; [`Error::Cancelled`].
+pub(super) fn minimise(
     tail: Tail,
     returns: ArrayView2<'_, f64>,
     confidence: f64,
     start: &Array1<f64>,
     within: &Within<'_>,
     cancel: &Cancel,
-) -> Result<Array1<f64>> {
+) -> Result<Array1<f64>, Unsolved> {
     let days = returns.nrows();
     let history = History { tail, cumulative: cumulative(returns) };
     let share = 1.0 / ((1.0 - confidence) * days as f64);
@@ -92,7 +141,7 @@ pub(crate) fn minimise(
         });
         broken.sort_by(|a, b| b.value.total_cmp(&a.value));
         if broken.is_empty() {
-            return verified(tail, returns, confidence, within, point);
+            return Ok(verified(tail, returns, confidence, within, point)?);
         }
         // What does not bind can go without a change of the optimum; that it rises in each round keeps it from coming back
         // for ever.
@@ -105,7 +154,7 @@ pub(crate) fn minimise(
         }
         spans.extend(broken.iter().take(count).map(|day| day.span));
     }
-    Err(Error::SolverFailed { status: format!("no optimum after {MAX_ROUNDS} rounds") })
+    Err(Error::SolverFailed { status: format!("no optimum after {MAX_ROUNDS} rounds") }.into())
 }
 
 /// The days from `start` to before `end`, whose returns are summed: the loss of the day `end` - 1, or its drawdown from
@@ -175,7 +224,7 @@ fn solve(
     share: f64,
     within: &Within<'_>,
     cancel: &Cancel,
-) -> Result<Point> {
+) -> Result<Point, Unsolved> {
     let n = history.cumulative.ncols();
     let mut days: Vec<usize> = spans.iter().map(|span| span.end).collect();
     days.dedup();
@@ -185,7 +234,7 @@ fn solve(
     cost.push(1.0);
     cost.extend(std::iter::repeat_n(share, days.len()));
     let mut program = ConeProgram::new(cost);
-    quadratic::add_polytope(&mut program, within.set);
+    program.within(within.set);
     if let Some(ball) = &within.ball {
         program.ball(ball.root.view(), ball.centre.view());
     }
@@ -201,13 +250,7 @@ fn solve(
     for position in 0..days.len() {
         program.at_least(vec![(excess + position, 1.0)], 0.0);
     }
-    let x = match program.solve(cancel)? {
-        ConeOutcome::Solved { x, .. } => x,
-        ConeOutcome::Infeasible => {
-            return Err(Error::Infeasible { reason: String::new(), feasible: String::new() });
-        }
-        ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
-    };
+    let x = program.solve(cancel)?.x;
     Ok(Point {
         weights: (0..n).map(|i| x[i].clamp(within.set.lower[i], within.set.upper[i])).collect(),
         threshold: x[threshold],
@@ -239,7 +282,7 @@ fn verified(
 
 /// The mean over the worst 1 - `confidence` of the days of the loss or the drawdown of these weights, a share of a
 /// day counted as a share.
-pub(crate) fn measure(
+pub(super) fn measure(
     tail: Tail,
     returns: ArrayView2<'_, f64>,
     weights: &Array1<f64>,

@@ -8,9 +8,9 @@
 use faer::Mat;
 use ndarray::Array1;
 
-use super::constraint::Polytope;
+use super::active_set::{Held, Limit};
 use super::linalg::Cholesky;
-use super::quadratic::Held;
+use super::polytope::Polytope;
 use crate::Result;
 use crate::task::Cancel;
 
@@ -27,13 +27,6 @@ const IMPLIED: f64 = 1e-9;
 pub(crate) struct Solution {
     pub(crate) x: Array1<f64>,
     pub(crate) binding: Vec<(Limit, f64)>,
-}
-
-/// A side of a bound or a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
-    Bound(usize, Held),
-    Row(usize, Held),
 }
 
 struct Method<'a> {
@@ -236,7 +229,7 @@ impl Method<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::constraint::Row;
+    use super::super::polytope::Row;
     use super::*;
 
     fn solved(rows: Vec<Row>, linear: [f64; 3]) -> Option<Solution> {

@@ -1,9 +1,10 @@
 //! Why constraints have no portfolio, and what would have one.
 
-use super::cone::{ConeOutcome, ConeProgram};
-use super::constraint::Polytope;
-use super::quadratic::{self, FEASIBILITY};
-use super::universe::{self, Universe};
+use crate::input;
+use crate::portfolio::solver::cone::{ConeProgram, ConeSolution};
+use crate::portfolio::solver::polytope::{FEASIBILITY, Polytope};
+use crate::portfolio::solver::unsolved::Unsolved;
+use crate::portfolio::universe::Universe;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -24,11 +25,11 @@ pub(crate) fn explain(set: &Polytope, universe: &Universe, cancel: &Cancel) -> R
 /// [`Error::Cancelled`], [`Error::SolverFailed`].
 pub(crate) fn is_feasible(set: &Polytope, cancel: &Cancel) -> Result<bool> {
     let mut program = ConeProgram::new(vec![0.0; set.len()]);
-    quadratic::add_polytope(&mut program, set);
-    match program.solve(cancel)? {
-        ConeOutcome::Solved { .. } => Ok(true),
-        ConeOutcome::Infeasible => Ok(false),
-        ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
+    program.within(set);
+    match program.solve(cancel) {
+        Ok(_) => Ok(true),
+        Err(Unsolved::Infeasible) => Ok(false),
+        Err(Unsolved::Failed(error)) => Err(error),
     }
 }
 
@@ -48,7 +49,7 @@ fn budget_clash(set: &Polytope, universe: &Universe) -> Option<Error> {
             .zip(bounds)
             .map(|(ticker, bound)| format!("{ticker} {bound}"))
             .collect();
-        universe::listed(&named)
+        input::listed(&named)
     };
     if most < budget - FEASIBILITY {
         return Some(Error::Infeasible {
@@ -106,12 +107,12 @@ fn row_clash(set: &Polytope, cancel: &Cancel) -> Result<Error> {
         program.at_least(vec![(i, 1.0)], set.lower[i]);
         program.at_most(vec![(i, 1.0)], set.upper[i]);
     }
-    let (x, multipliers) = match program.solve(cancel)? {
-        ConeOutcome::Solved { x, multipliers } => (x, multipliers),
-        ConeOutcome::Infeasible => {
+    let ConeSolution { x, multipliers } = match program.solve(cancel) {
+        Ok(solution) => solution,
+        Err(Unsolved::Infeasible) => {
             return Err(Error::SolverFailed { status: "infeasible relaxation".to_owned() });
         }
-        ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
+        Err(Unsolved::Failed(error)) => return Err(error),
     };
     const BINDS: f64 = 1e-6;
     let of_inequalities = &multipliers[1..];

@@ -5,15 +5,73 @@
 //! |w - w0| and of |w| are then linear in the pieces. One more variable is held at 1 and carries w0: variances and
 //! returns stay plain forms x'Hx and e'x, and everything that solves the problem without trades solves this one.
 
-use ndarray::{Array1, Array2};
+use std::collections::BTreeMap;
 
-use super::cone::{ConeOutcome, ConeProgram};
-use super::constraint::{Constraints, Polytope, Row};
+use ndarray::{Array1, Array2};
+use serde_json::Value;
+
 use super::feasibility;
-use super::quadratic;
-use super::universe::Universe;
+use super::{Limit, Scope};
+use crate::input;
+use crate::portfolio::solver::cone::ConeProgram;
+use crate::portfolio::solver::polytope::{Polytope, Row};
+use crate::portfolio::solver::unsolved::Unsolved;
+use crate::portfolio::universe::{PerTicker, Universe};
 use crate::task::Cancel;
 use crate::{Error, Result};
+
+/// What trades and leverage may come to; no limit by default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TradeLimits {
+    /// The weights held now; those that are not named are 0.
+    pub current_weights: Option<BTreeMap<String, f64>>,
+    /// The most that all weights together may change from the current ones, the sum of |w - w0|.
+    pub max_turnover: Option<f64>,
+    /// What a change of a weight costs, as a share of the money traded; it is taken off the expected return.
+    pub transaction_cost: Option<PerTicker>,
+    /// The most that long and short positions together may come to, the sum of |w|.
+    pub max_gross: Option<f64>,
+}
+
+impl Limit for TradeLimits {
+    fn keys(&self) -> &'static [(&'static str, Scope)] {
+        &[
+            ("current_weights", Scope::Weights),
+            ("max_turnover", Scope::Weights),
+            ("max_gross", Scope::Weights),
+            ("transaction_cost", Scope::Returns),
+        ]
+    }
+
+    fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
+        let number = |valid: fn(f64) -> bool, expected: &str| {
+            input::within(key, input::finite(key, value)?, valid, expected)
+        };
+        match key {
+            "current_weights" => self.current_weights = Some(input::numbers(key, value)?),
+            "max_turnover" => self.max_turnover = Some(number(|turnover| turnover >= 0.0, "0 or over")?),
+            "max_gross" => self.max_gross = Some(number(|gross| gross > 0.0, "over 0; 1.6 is 130/30")?),
+            _ => {
+                let costs = PerTicker::from_json(key, value)?;
+                let expected = "0 or over and under 1; 10 basis points are 0.001";
+                costs.require(key, |cost| (0.0..1.0).contains(&cost), expected)?;
+                self.transaction_cost = Some(costs);
+            }
+        }
+        Ok(())
+    }
+
+    fn complete(&self) -> Result<()> {
+        let argument = match self {
+            TradeLimits { current_weights: Some(_), .. } => return Ok(()),
+            TradeLimits { max_turnover: Some(_), .. } => "max_turnover",
+            TradeLimits { transaction_cost: Some(_), .. } => "transaction_cost",
+            _ => return Ok(()),
+        };
+        let expected = "current_weights beside it, {} where nothing is held yet";
+        Err(input::invalid(argument, "no current_weights", expected))
+    }
+}
 
 /// A stretch of buying or selling of one ticker, from one distance to w0 to another.
 struct Piece {
@@ -37,17 +95,17 @@ pub(crate) struct Trades {
 }
 
 impl Trades {
-    /// The trades that constraints speak of, if they limit or price any, or limit the leverage.
-    pub(crate) fn of(constraints: &Constraints, universe: &Universe) -> Result<Option<Trades>> {
+    /// The trades that limits speak of, if they limit or price any, or limit the leverage.
+    pub(crate) fn of(limits: &TradeLimits, universe: &Universe) -> Result<Option<Trades>> {
         let n = universe.len();
-        let costs = match &constraints.transaction_cost {
+        let costs = match &limits.transaction_cost {
             Some(costs) => costs.join(universe, 0.0)?,
             None => vec![0.0; n],
         };
-        let largest_turnover = constraints.max_turnover.unwrap_or(f64::INFINITY);
-        let largest_gross = constraints.max_gross.unwrap_or(f64::INFINITY);
+        let largest_turnover = limits.max_turnover.unwrap_or(f64::INFINITY);
+        let largest_gross = limits.max_gross.unwrap_or(f64::INFINITY);
         let traded = largest_turnover.is_finite() || costs.iter().any(|cost| *cost != 0.0);
-        let current = match &constraints.current_weights {
+        let current = match &limits.current_weights {
             Some(current) => universe.join_or(current, 0.0)?,
             None => vec![0.0; n],
         };
@@ -221,13 +279,13 @@ impl Sum {
     /// The least that it can be; `None` where the set has no points.
     fn least(&self, set: &Polytope, cancel: &Cancel) -> Result<Option<f64>> {
         let mut program = ConeProgram::new(self.coefficients.clone());
-        quadratic::add_polytope(&mut program, set);
-        match program.solve(cancel)? {
-            ConeOutcome::Solved { x, .. } => {
-                Ok(Some(self.coefficients.iter().zip(&x).map(|(coefficient, x)| coefficient * x).sum()))
-            }
-            ConeOutcome::Infeasible => Ok(None),
-            ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
+        program.within(set);
+        let sum =
+            |x: Vec<f64>| self.coefficients.iter().zip(&x).map(|(coefficient, x)| coefficient * x).sum();
+        match program.solve(cancel) {
+            Ok(solution) => Ok(Some(sum(solution.x))),
+            Err(Unsolved::Infeasible) => Ok(None),
+            Err(Unsolved::Failed(error)) => Err(error),
         }
     }
 }

@@ -6,8 +6,11 @@ use clarabel::algebra::CscMatrix;
 use clarabel::solver::{
     DefaultSettings, DefaultSettingsBuilder, DefaultSolver, IPSolver, SolverStatus, SupportedConeT,
 };
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::{Array1, ArrayView1, ArrayView2};
 
+use super::active_set::Held;
+use super::polytope::{FEASIBILITY, Polytope, Row};
+use super::unsolved::Unsolved;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -33,20 +36,13 @@ pub(crate) struct ConeProgram {
     balls: Vec<Vec<(SparseRow, f64)>>,
 }
 
-/// Where the interior-point method ended.
+/// A solution.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ConeOutcome {
-    /// At a solution.
-    Solved {
-        /// The variables.
-        x: Vec<f64>,
-        /// The multipliers of the equations, then of the inequalities, then of the balls.
-        multipliers: Vec<f64>,
-    },
-    /// No point satisfies the constraints.
-    Infeasible,
-    /// The objective has no bound, or the method broke down: its own status.
-    Failed(String),
+pub(crate) struct ConeSolution {
+    /// The variables.
+    pub(crate) x: Vec<f64>,
+    /// The multipliers of the equations, then of the inequalities, then of the balls.
+    pub(crate) multipliers: Vec<f64>,
 }
 
 impl ConeProgram {
@@ -91,11 +87,44 @@ impl ConeProgram {
             .push(std::iter::once(radius).chain(root.rows().into_iter().zip(centre).map(row)).collect());
     }
 
+    /// Keeps the first variables inside a polytope; tells which row each equation is, and which variable or row
+    /// (counted after the variables) and side each inequality is.
+    pub(crate) fn within(&mut self, set: &Polytope) -> (Vec<usize>, Vec<(usize, Held)>) {
+        let (mut equations, mut inequalities) = (Vec::new(), Vec::new());
+        let n = set.len();
+        let sparse = |row: &Row| -> Vec<(usize, f64)> {
+            row.coefficients.iter().copied().enumerate().filter(|(_, value)| *value != 0.0).collect()
+        };
+        for (index, row) in set.rows.iter().enumerate() {
+            if row.is_equation() {
+                self.equation(sparse(row), row.lower);
+                equations.push(index);
+                continue;
+            }
+            if self.at_least(sparse(row), row.lower) {
+                inequalities.push((n + index, Held::Lower));
+            }
+            if self.at_most(sparse(row), row.upper) {
+                inequalities.push((n + index, Held::Upper));
+            }
+        }
+        for i in 0..n {
+            if self.at_least(vec![(i, 1.0)], set.lower[i]) {
+                inequalities.push((i, Held::Lower));
+            }
+            if self.at_most(vec![(i, 1.0)], set.upper[i]) {
+                inequalities.push((i, Held::Upper));
+            }
+        }
+        (equations, inequalities)
+    }
+
     /// Solves the program.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], [`Error::SolverFailed`] where the solver refuses its input.
-    pub(crate) fn solve(&self, cancel: &Cancel) -> Result<ConeOutcome> {
+    /// [`Unsolved::Infeasible`] where no point keeps to the constraints; [`Error::SolverFailed`] where the objective has
+    /// no bound, the method broke down or the solver refuses its input; [`Error::Cancelled`].
+    pub(crate) fn solve(&self, cancel: &Cancel) -> Result<ConeSolution, Unsolved> {
         let n = self.linear.len();
         let mut hessian = self.hessian.clone();
         hessian.resize(n, Vec::new());
@@ -123,26 +152,47 @@ impl ConeProgram {
         solver.solve();
         cancel.check()?;
         let solution = solver.solution;
-        Ok(match solution.status {
+        match solution.status {
             SolverStatus::Solved | SolverStatus::AlmostSolved => {
-                ConeOutcome::Solved { x: solution.x, multipliers: solution.z }
+                Ok(ConeSolution { x: solution.x, multipliers: solution.z })
             }
-            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => ConeOutcome::Infeasible,
-            status => ConeOutcome::Failed(status.to_string()),
-        })
-    }
-
-    /// Solves the program and takes anything but a solution for a failure of the solver.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`], [`Error::SolverFailed`].
-    pub(crate) fn solution(&self, cancel: &Cancel) -> Result<Vec<f64>> {
-        match self.solve(cancel)? {
-            ConeOutcome::Solved { x, .. } => Ok(x),
-            ConeOutcome::Infeasible => Err(Error::SolverFailed { status: "infeasible".to_owned() }),
-            ConeOutcome::Failed(status) => Err(Error::SolverFailed { status }),
+            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
+                Err(Unsolved::Infeasible)
+            }
+            status => Err(Error::SolverFailed { status: status.to_string() }.into()),
         }
     }
+}
+
+/// The largest e'w over a polytope whose first row is the budget.
+///
+/// # Errors
+/// [`Error::Cancelled`], [`Error::SolverFailed`], also where the polytope has no points.
+pub(crate) fn max_return(set: &Polytope, gain: &Array1<f64>, cancel: &Cancel) -> Result<f64> {
+    if let [budget] = set.rows.as_slice()
+        && budget.coefficients.iter().all(|coefficient| *coefficient == 1.0)
+        && let Some(best) = fill(set, gain, budget.lower)
+    {
+        return Ok(best);
+    }
+    let mut program = ConeProgram::new(gain.iter().map(|value| -value).collect());
+    program.within(set);
+    let x = program.solve(cancel).map_err(Unsolved::unexpected)?.x;
+    Ok(gain.iter().zip(&x).map(|(gain, x)| gain * x).sum())
+}
+
+/// With only a budget the best is to fill the best tickers first; `None` where the budget cannot be met.
+fn fill(set: &Polytope, gain: &Array1<f64>, budget: f64) -> Option<f64> {
+    let mut order: Vec<usize> = (0..set.len()).collect();
+    order.sort_by(|&a, &b| gain[b].total_cmp(&gain[a]));
+    let mut left = budget - set.lower.iter().sum::<f64>();
+    let mut best = gain.iter().zip(&set.lower).map(|(gain, low)| gain * low).sum::<f64>();
+    for i in order {
+        let add = (set.upper[i] - set.lower[i]).min(left).max(0.0);
+        best += add * gain[i];
+        left -= add;
+    }
+    (left.abs() <= FEASIBILITY).then_some(best)
 }
 
 fn settings() -> Result<DefaultSettings<f64>> {
@@ -186,7 +236,7 @@ mod tests {
         program.equation(vec![(0, 1.0), (1, 1.0)], 1.0);
         assert!(program.at_least(vec![(0, 1.0)], 0.25));
         assert!(!program.at_least(vec![(1, 1.0)], f64::NEG_INFINITY));
-        let x = program.solution(&Cancel::default()).unwrap();
+        let x = program.solve(&Cancel::default()).unwrap().x;
         assert!((x[0] - 0.25).abs() < 1e-9 && (x[1] - 0.75).abs() < 1e-9);
     }
 
@@ -195,7 +245,7 @@ mod tests {
         // The largest x + y in the circle of radius 1/2 around (1, 0).
         let mut program = ConeProgram::new(vec![-1.0, -1.0]);
         program.ball(ndarray::arr2(&[[2.0, 0.0], [0.0, 2.0]]).view(), ndarray::arr1(&[2.0, 0.0]).view());
-        let x = program.solution(&Cancel::default()).unwrap();
+        let x = program.solve(&Cancel::default()).unwrap().x;
         let along = 0.5_f64.sqrt() / 2.0;
         assert!((x[0] - 1.0 - along).abs() < 1e-9 && (x[1] - along).abs() < 1e-9, "{x:?}");
     }
@@ -205,9 +255,9 @@ mod tests {
         let mut program = ConeProgram::new(vec![1.0]);
         program.at_most(vec![(0, 1.0)], 0.0);
         program.at_least(vec![(0, 1.0)], 1.0);
-        assert_eq!(program.solve(&Cancel::default()).unwrap(), ConeOutcome::Infeasible);
+        assert_eq!(program.solve(&Cancel::default()), Err(Unsolved::Infeasible));
         let cancel = Cancel::default();
         cancel.cancel();
-        assert_eq!(program.solve(&cancel).unwrap_err(), Error::Cancelled);
+        assert_eq!(program.solve(&cancel), Err(Unsolved::Failed(Error::Cancelled)));
     }
 }

@@ -15,19 +15,18 @@
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView1};
 
-use super::cone::{ConeOutcome, ConeProgram};
-use super::constraint::{Polytope, Row};
-use super::dual::{self, Limit};
+use super::active_set::{ActiveSet, Held, Limit};
+use super::cone::{ConeProgram, ConeSolution};
+use super::dual;
 use super::linalg::{self, Cholesky};
+use super::polytope::{FEASIBILITY, Polytope, Row};
+use super::unsolved::Unsolved;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// The largest error in the optimality conditions with which a solution leaves this module, relative to the
 /// gradient's size.
 const OPTIMALITY: f64 = 1e-7;
-
-/// By how much a weight may break a constraint.
-pub(crate) const FEASIBILITY: f64 = 1e-9;
 
 /// Violations under this are rounding and exchange nothing; multipliers are compared relative to the gradient.
 const ROUNDING: f64 = 1e-12;
@@ -45,21 +44,6 @@ const LARGEST_DUAL: usize = 150;
 /// What is added to the diagonal of a singular Hessian, as a share of its mean: it makes the solution unique, and
 /// moves the optimality conditions by a thousandth of [`OPTIMALITY`].
 const RIDGE: f64 = 1e-10;
-
-/// On which side of its interval a weight or a row is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    Inside,
-    Lower,
-    Upper,
-}
-
-/// Which bounds and rows bind.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ActiveSet {
-    bounds: Vec<Held>,
-    rows: Vec<Held>,
-}
 
 /// The line of programs.
 #[derive(Clone)]
@@ -147,9 +131,9 @@ impl<'a> Family<'a> {
     /// The solution at `lambda`, looked for from an active set that is thought to be near.
     ///
     /// # Errors
-    /// [`Error::Infeasible`] without its reasons, which the caller finds; [`Error::SolverFailed`] where no method
-    /// reached the optimality conditions; [`Error::Cancelled`].
-    pub(crate) fn at(&self, lambda: f64, near: &ActiveSet, cancel: &Cancel) -> Result<Point> {
+    /// [`Unsolved::Infeasible`]; [`Error::SolverFailed`] where no method reached the optimality conditions;
+    /// [`Error::Cancelled`].
+    pub(crate) fn at(&self, lambda: f64, near: &ActiveSet, cancel: &Cancel) -> Result<Point, Unsolved> {
         if let Some(point) = self.exchange(lambda, near.clone(), cancel)? {
             return Ok(point);
         }
@@ -160,7 +144,8 @@ impl<'a> Family<'a> {
         if let Some(point) = self.exchange(lambda, inner.active.clone(), cancel)? {
             return Ok(point);
         }
-        self.verified(&inner, lambda).map(|()| inner)
+        self.verified(&inner, lambda)?;
+        Ok(inner)
     }
 
     /// Whether a point may leave this module: inside its constraints and optimal.
@@ -366,20 +351,14 @@ impl<'a> Family<'a> {
     }
 
     /// The interior-point solution, with what binds where a multiplier outweighs its slack.
-    fn interior(&self, lambda: f64, cancel: &Cancel) -> Result<Point> {
+    fn interior(&self, lambda: f64, cancel: &Cancel) -> Result<Point, Unsolved> {
         let n = self.set.len();
         // Clarabel's tolerances are absolute: a Hessian of size one makes them relative.
         let scale = self.hessian.diag().iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(*value));
         let mut program = ConeProgram::new(self.linear(lambda).iter().map(|value| -value / scale).collect());
         program.set_hessian((self.hessian / scale).view());
-        let (equations, inequalities) = add_polytope(&mut program, self.set);
-        let (x, multipliers) = match program.solve(cancel)? {
-            ConeOutcome::Solved { x, multipliers } => (x, multipliers),
-            ConeOutcome::Infeasible => {
-                return Err(Error::Infeasible { reason: String::new(), feasible: String::new() });
-            }
-            ConeOutcome::Failed(status) => return Err(Error::SolverFailed { status }),
-        };
+        let (equations, inequalities) = program.within(self.set);
+        let ConeSolution { x, multipliers } = program.solve(cancel)?;
         let mut active = self.start(n);
         let mut rows = vec![0.0; self.set.rows.len()];
         for (&row, multiplier) in equations.iter().zip(&multipliers) {
@@ -440,38 +419,6 @@ fn point(line: Line, lambda: f64, active: ActiveSet) -> Point {
     let multipliers =
         line.row_base.iter().zip(&line.row_slope).map(|(base, slope)| base + lambda * slope).collect();
     Point { x, active, line: Some(line), multipliers }
-}
-
-/// Adds the constraints of a polytope on the first variables; tells which row each equation is, and which weight or
-/// row (counted after the weights) and side each inequality is.
-pub(crate) fn add_polytope(program: &mut ConeProgram, set: &Polytope) -> (Vec<usize>, Vec<(usize, Held)>) {
-    let (mut equations, mut inequalities) = (Vec::new(), Vec::new());
-    let n = set.len();
-    let sparse = |row: &Row| -> Vec<(usize, f64)> {
-        row.coefficients.iter().copied().enumerate().filter(|(_, value)| *value != 0.0).collect()
-    };
-    for (index, row) in set.rows.iter().enumerate() {
-        if row.is_equation() {
-            program.equation(sparse(row), row.lower);
-            equations.push(index);
-            continue;
-        }
-        if program.at_least(sparse(row), row.lower) {
-            inequalities.push((n + index, Held::Lower));
-        }
-        if program.at_most(sparse(row), row.upper) {
-            inequalities.push((n + index, Held::Upper));
-        }
-    }
-    for i in 0..n {
-        if program.at_least(vec![(i, 1.0)], set.lower[i]) {
-            inequalities.push((i, Held::Lower));
-        }
-        if program.at_most(vec![(i, 1.0)], set.upper[i]) {
-            inequalities.push((i, Held::Upper));
-        }
-    }
-    (equations, inequalities)
 }
 
 /// x'Hx.

@@ -6,21 +6,61 @@
 //! bind, at u = 0 nothing else counts. Where H is Sigma its linear term alone depends on u, so that the solutions are
 //! once more linear while the same constraints bind, and the u of a tracking error is the root of a square.
 
-use ndarray::{Array1, Array2};
+use std::collections::BTreeMap;
 
-use super::constraint::{Constraints, Polytope};
-use super::linalg;
-use super::optimize::{MAX_PROGRAMS, TARGET};
-use super::quadratic::{ActiveSet, Family, Point, variance};
+use ndarray::{Array1, Array2};
+use serde_json::Value;
+
 use super::turnover::Trades;
-use super::universe::{self, Universe};
+use super::{Limit, Scope};
+use crate::Result;
+use crate::input;
+use crate::portfolio::solver::active_set::ActiveSet;
+use crate::portfolio::solver::linalg;
+use crate::portfolio::solver::line_search::{MAX_PROGRAMS, TARGET};
+use crate::portfolio::solver::polytope::Polytope;
+use crate::portfolio::solver::quadratic::{Family, Point, variance};
+use crate::portfolio::solver::unsolved::Unsolved;
+use crate::portfolio::universe::Universe;
 use crate::task::Cancel;
-use crate::{Error, Result};
 
 /// By how much the weights of a benchmark may miss the sum that those of the portfolio have.
 const BUDGET: f64 = 1e-6;
 
-/// A limit on the tracking error.
+/// The limit as it was given; none by default.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrackingLimit {
+    /// The largest volatility a year of the difference to the benchmark.
+    pub max_tracking_error: Option<f64>,
+    /// The weights that the tracking error is measured against; without them the market's.
+    pub benchmark: Option<BTreeMap<String, f64>>,
+}
+
+impl Limit for TrackingLimit {
+    fn keys(&self) -> &'static [(&'static str, Scope)] {
+        &[("max_tracking_error", Scope::Weights), ("benchmark", Scope::Weights)]
+    }
+
+    fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
+        if key == "benchmark" {
+            self.benchmark = Some(input::numbers(key, value)?);
+        } else {
+            let error = input::finite(key, value)?;
+            self.max_tracking_error =
+                Some(input::within(key, error, |error| error > 0.0, "over 0; 2 % is 0.02")?);
+        }
+        Ok(())
+    }
+
+    fn complete(&self) -> Result<()> {
+        if self.benchmark.is_some() && self.max_tracking_error.is_none() {
+            return Err(input::invalid("benchmark", "no max_tracking_error", "max_tracking_error beside it"));
+        }
+        Ok(())
+    }
+}
+
+/// A limit on the tracking error, over the variables of a program.
 pub(crate) struct Tracking {
     benchmark: Array1<f64>,
     pub(crate) largest: f64,
@@ -44,31 +84,27 @@ impl Ball {
 }
 
 impl Tracking {
-    /// The limit that constraints speak of, if any. `market` is the benchmark where they name none.
+    /// The limit, if there is one. `market` is the benchmark where none is named; `budget` is what weights sum to.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a benchmark whose weights do not sum to those of the portfolio.
     pub(crate) fn of(
-        constraints: &Constraints,
+        limit: &TrackingLimit,
+        budget: f64,
         universe: &Universe,
         market: Option<&Array1<f64>>,
         sigma: &Array2<f64>,
         trades: Option<&Trades>,
     ) -> Result<Option<Tracking>> {
-        let Some(largest) = constraints.max_tracking_error else { return Ok(None) };
-        let benchmark = match (&constraints.benchmark, market) {
+        let Some(largest) = limit.max_tracking_error else { return Ok(None) };
+        let benchmark = match (&limit.benchmark, market) {
             (Some(weights), _) => Array1::from(universe.join_or(weights, 0.0)?),
             (None, Some(market)) => market.clone(),
             (None, None) => {
-                return Err(Error::InvalidArgument {
-                    argument: "max_tracking_error",
-                    value: "no benchmark".to_owned(),
-                    expected: "a benchmark beside it".to_owned(),
-                });
+                return Err(input::invalid("max_tracking_error", "no benchmark", "a benchmark beside it"));
             }
         };
-        let budget = if constraints.market_neutral { 0.0 } else { 1.0 };
-        universe::within(
+        input::within(
             "benchmark",
             benchmark.sum(),
             |sum| (sum - budget).abs() <= BUDGET,
@@ -130,7 +166,7 @@ impl Programs<'_> {
     ///
     /// # Errors
     /// Those of [`Family::at`].
-    pub(crate) fn at(&self, lambda: f64, near: &ActiveSet) -> Result<Point> {
+    pub(crate) fn at(&self, lambda: f64, near: &ActiveSet) -> Result<Point, Unsolved> {
         let point = self.family.at(lambda, near, self.cancel)?;
         match self.tracking {
             Some(tracking) if self.off(tracking, &point) > 0.0 => {
@@ -151,7 +187,7 @@ impl Programs<'_> {
     }
 
     /// The solution whose tracking error is the limit, which was found to be within reach.
-    fn pulled(&self, tracking: &Tracking, lambda: f64, near: &ActiveSet) -> Result<Point> {
+    fn pulled(&self, tracking: &Tracking, lambda: f64, near: &ActiveSet) -> Result<Point, Unsolved> {
         let mixture = self.mixture(tracking, lambda);
         let (mut low, mut high) = (0.0, 1.0);
         let mut point = mixture(1.0, near)?;
@@ -178,7 +214,11 @@ impl Programs<'_> {
     }
 
     /// The program of u.
-    fn mixture(&self, tracking: &Tracking, lambda: f64) -> impl Fn(f64, &ActiveSet) -> Result<Point> {
+    fn mixture(
+        &self,
+        tracking: &Tracking,
+        lambda: f64,
+    ) -> impl Fn(f64, &ActiveSet) -> Result<Point, Unsolved> {
         let towards = tracking.pull().clone();
         let away = self.family.linear(lambda) - &towards;
         let shared = self.family.along(towards.clone(), away.clone());

@@ -3,10 +3,53 @@
 use faer::Mat;
 use ndarray::Array1;
 
-use super::covariance::Covariance;
-use super::linalg::{self, Cholesky};
+use super::parameter::Parameter;
+use super::{Constraints, Key, Objective};
+use crate::portfolio::covariance::Covariance;
+use crate::portfolio::limit::Scope;
+use crate::portfolio::market::Market;
+use crate::portfolio::solver::linalg::{self, Cholesky};
+use crate::portfolio::universe::PerTicker;
 use crate::task::Cancel;
 use crate::{Error, Result};
+
+/// The share of each ticker in the risk; only the proportions matter.
+const RISK_BUDGETS: Parameter<PerTicker> = Parameter {
+    key: "risk_budgets",
+    read: |key, value| {
+        let budgets = PerTicker::from_json(key, value)?;
+        budgets.require(key, |budget| budget > 0.0, "over 0")?;
+        Ok(budgets)
+    },
+};
+
+/// Equal shares in the risk, or those of `risk_budgets`; long only.
+pub(super) struct RiskParity;
+
+impl Objective for RiskParity {
+    fn name(&self) -> &'static str {
+        "risk_parity"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Names
+    }
+
+    fn parameters(&self) -> &'static [&'static dyn Key] {
+        &[&RISK_BUDGETS]
+    }
+
+    fn weights(
+        &self,
+        market: &Market<'_>,
+        constraints: &Constraints,
+        cancel: &Cancel,
+    ) -> Result<Array1<f64>> {
+        let budgets = constraints.parameters.get(&RISK_BUDGETS)?.unwrap_or(PerTicker::All(1.0));
+        let budgets = budgets.join(market.covariance.universe(), 1.0)?;
+        risk_parity(market.covariance, &budgets, cancel)
+    }
+}
 
 /// The most Newton steps; ten are usual.
 const MAX_STEPS: usize = 200;
@@ -26,7 +69,7 @@ const ARMIJO: f64 = 1e-4;
 /// # Errors
 /// [`Error::InvalidArgument`] where a ticker has no variance and so can have no share in the risk;
 /// [`Error::SolverFailed`]; [`Error::Cancelled`].
-pub fn risk_parity(covariance: &Covariance, budgets: &[f64], cancel: &Cancel) -> Result<Array1<f64>> {
+fn risk_parity(covariance: &Covariance, budgets: &[f64], cancel: &Cancel) -> Result<Array1<f64>> {
     let sd = covariance.volatility();
     if let Some(still) = (0..sd.len()).find(|&i| sd[i] <= 0.0) {
         return Err(Error::InvalidArgument {

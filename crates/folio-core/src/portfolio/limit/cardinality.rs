@@ -5,10 +5,30 @@
 //! is found keeps to all constraints and is the best of its own tickers; other k tickers may be better.
 
 use ndarray::Array1;
+use serde_json::Value;
 
-use super::constraint::Polytope;
-use super::quadratic::FEASIBILITY;
+use super::{Limit, Scope};
+use crate::input;
+use crate::portfolio::solver::polytope::{FEASIBILITY, Polytope};
 use crate::{Error, Result};
+
+/// The limit; none by default.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Cardinality {
+    /// The most tickers that are held.
+    pub max_assets: Option<usize>,
+}
+
+impl Limit for Cardinality {
+    fn keys(&self) -> &'static [(&'static str, Scope)] {
+        &[("max_assets", Scope::Weights)]
+    }
+
+    fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
+        self.max_assets = Some(input::count(key, value)?);
+        Ok(())
+    }
+}
 
 /// Weights up to this size are rounding, and held by nobody.
 const NEGLIGIBLE: f64 = 1e-9;

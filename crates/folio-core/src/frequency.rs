@@ -1,0 +1,311 @@
+//! How often a series has a price: inferred from its own time stamps.
+//!
+//! A pattern is looked for in the newest part of the series, since markets change their weeks and hours, and the share of
+//! all stamps that fit it says how well it was found. What has no pattern is irregular, and is said to be.
+//!
+//! With few stamps the defaults are these. One stamp: daily, Monday to Friday, or all seven days if it falls on a weekend.
+//! Bars of one day only: they go on around the clock. Weekdays that were never possible: Monday to Friday trade.
+
+mod days;
+mod month;
+mod week;
+mod zone;
+
+use crate::calendar::zone::{DAY, SECOND, Wall, Zone, month_of, weekday};
+use crate::panel::Timestamp;
+use crate::task::{Cancel, Cancelled};
+
+pub(crate) use month::{MonthDay, period_of as month_period};
+pub(crate) use week::{Week, rounded, week_of};
+
+/// Trading days a year of a market that trades on five days a week. A year of the New York Stock Exchange has 250 to 253
+/// and 252 on average since 1990; other exchanges have 240 to 255, which moves a volatility by the root of that, 2.4 %, less
+/// than its own error over a year. One number for all keeps tickers of different exchanges comparable; it is the field's custom too.
+pub const TRADING_DAYS: f64 = 252.0;
+
+/// Days a year of what trades every day, by custom without leap days.
+const CALENDAR_DAYS: f64 = 365.0;
+
+/// Weeks and months of a year, by custom.
+const WEEKS: f64 = 52.0;
+const MONTHS: f64 = 12.0;
+
+/// Microseconds of a year on average, for what has no period.
+const YEAR: f64 = 365.2425 * DAY as f64;
+
+/// How many of the newest days show the pattern of bars within the day: four months, so that a holiday counts little.
+const RECENT_DAYS: usize = 90;
+
+/// How many stamps of them at most, in whole days: ticks show in days already that they have no pattern, and this many are
+/// counted within the time between two looks at the cancel flag.
+const RECENT_STAMPS: usize = 1 << 16;
+
+/// How many stamps a day make a series of bars within the day; a last day that comes twice does not.
+const BARS_A_DAY: f64 = 1.5;
+
+/// The share of the newest stamps that must fit a pattern, and of the pattern's times that must have a stamp: more than a
+/// half, which any two days have of each other.
+const MIN_FIT: f64 = 0.8;
+const MIN_COVERAGE: f64 = 0.55;
+
+/// The share of equal distances, and of their sum in the whole span, that makes even spacing around the clock; below it
+/// lies the week of a market that closes at weekends (5 of 7).
+const EVEN: f64 = 0.9;
+
+/// How many stamps are read between two looks at the cancel flag.
+const POLL: usize = 1 << 16;
+
+/// The times at which a series has its prices.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Pattern {
+    /// One every `step` microseconds: of elapsed time, or on the wall where it is a number of days.
+    Even {
+        /// The step.
+        step: i64,
+    },
+    /// The same times every week, in microseconds since Monday 00:00 on the wall, rising.
+    Week {
+        /// The times.
+        slots: Vec<i64>,
+        /// What the stamps are rounded to: late feeds stamp 14:00:03.
+        quantum: i64,
+    },
+    /// One day every so many weeks.
+    Weeks {
+        /// How many weeks.
+        every: i64,
+        /// The weekday, Monday 0.
+        weekday: usize,
+        /// The time of day.
+        time: i64,
+        /// Whether it moves to a trading day where the weekday is a holiday.
+        moves: bool,
+    },
+    /// One day every so many months.
+    Months {
+        /// How many months.
+        every: i64,
+        /// Which months: their number's remainder by `every`.
+        phase: i64,
+        /// The day of the month.
+        day: MonthDay,
+        /// The time of day.
+        time: i64,
+    },
+    /// None.
+    Irregular,
+}
+
+/// How often a series has a price, read in the zone of its market.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frequency {
+    zone: Zone,
+    pattern: Pattern,
+    fit: f64,
+    /// Stamps a year as counted, for what has no period of its own.
+    counted: Option<f64>,
+}
+
+impl Frequency {
+    /// The frequency of these times, which rise. Without a zone, that in which they are simplest: an exchange's whose
+    /// summer time they follow or whose midnight they are, and else UTC.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn infer(stamps: &[Timestamp], zone: Option<&Zone>, cancel: &Cancel) -> Result<Frequency, Cancelled> {
+        let zone = zone.cloned().unwrap_or_else(|| zone::guess(stamps));
+        let mut walls = Vec::with_capacity(stamps.len());
+        for chunk in stamps.chunks(POLL) {
+            cancel.check()?;
+            walls.extend(chunk.iter().map(|&ts| zone.wall(ts)));
+        }
+        let pattern = match walls.as_slice() {
+            [] => week::one_a_day(&week::MONDAY_TO_FRIDAY, 0),
+            [only] => {
+                let business = week::MONDAY_TO_FRIDAY[weekday(only.day())];
+                week::one_a_day(
+                    if business { &week::MONDAY_TO_FRIDAY } else { &[true; 7] },
+                    only.time_of_day(),
+                )
+            }
+            _ => pattern_of(stamps, &walls, cancel)?,
+        };
+        let counted = counted(stamps);
+        let mut frequency = Frequency { zone, pattern, fit: 1.0, counted };
+        frequency.fit = frequency.share_that_fits(&walls);
+        Ok(frequency)
+    }
+
+    /// The zone in which it is read.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+
+    /// The share of all stamps that fall on the pattern; those of a series with one price a day need the day only.
+    pub fn fit(&self) -> f64 {
+        self.fit
+    }
+
+    /// Whether no pattern was found: its steps have no dates that anybody could know.
+    pub fn is_irregular(&self) -> bool {
+        self.pattern == Pattern::Irregular
+    }
+
+    /// The days of the week on which it has prices, Monday first; all of them where the pattern is not one of the week.
+    pub fn weekdays(&self) -> [bool; 7] {
+        match &self.pattern {
+            Pattern::Week { slots, .. } => week::days_of(slots),
+            _ => [true; 7],
+        }
+    }
+
+    /// Prices of a year: what a variance or mean of one period is multiplied by to be one of a year.
+    pub fn periods_per_year(&self) -> f64 {
+        match &self.pattern {
+            Pattern::Even { step } => CALENDAR_DAYS * DAY as f64 / *step as f64,
+            Pattern::Week { slots, .. } if week::days_of(slots) == [true; 7] => {
+                slots.len() as f64 / 7.0 * CALENDAR_DAYS
+            }
+            Pattern::Week { slots, .. } => slots.len() as f64 / 5.0 * TRADING_DAYS,
+            Pattern::Weeks { every, .. } => WEEKS / *every as f64,
+            Pattern::Months { every, .. } => MONTHS / *every as f64,
+            Pattern::Irregular => self.counted.unwrap_or(TRADING_DAYS),
+        }
+    }
+
+    /// Its name: `daily`, `weekly`, `monthly`, `15 minutes`, `irregular`.
+    pub fn name(&self) -> String {
+        match &self.pattern {
+            Pattern::Even { step } => length(*step),
+            Pattern::Week { slots, .. } => week::spacing(slots).map_or_else(|| "daily".to_owned(), length),
+            Pattern::Weeks { every: 1, .. } => "weekly".to_owned(),
+            Pattern::Weeks { every, .. } => format!("{every} weeks"),
+            Pattern::Months { every: 1, .. } => "monthly".to_owned(),
+            Pattern::Months { every: 3, .. } => "quarterly".to_owned(),
+            Pattern::Months { every: 12, .. } => "yearly".to_owned(),
+            Pattern::Months { every, .. } => format!("{every} months"),
+            Pattern::Irregular => "irregular".to_owned(),
+        }
+    }
+
+    /// The number of the bar that a stamp belongs to: two stamps of one bar are the same day, week or month, of which the
+    /// later is the newer price. Bars within a day and irregular ones are their own.
+    pub fn bar(&self, ts: Timestamp) -> i64 {
+        let wall = self.zone.wall(ts);
+        match &self.pattern {
+            Pattern::Even { step } if step % DAY == 0 => wall.day(),
+            Pattern::Week { slots, .. } if week::spacing(slots).is_none() => wall.day(),
+            Pattern::Weeks { weekday, .. } => week_of(wall.day(), *weekday),
+            Pattern::Months { every, phase, day, .. } => month_period(wall.day(), *every, *phase, day),
+            _ => ts.0,
+        }
+    }
+
+    fn share_that_fits(&self, walls: &[Wall]) -> f64 {
+        let fits = |index: usize| {
+            let wall = walls[index];
+            let next_to = |other: &Wall, step: i64| (wall.0 - other.0).abs() == step;
+            match &self.pattern {
+                Pattern::Even { step } => {
+                    let before = index.checked_sub(1).and_then(|index| walls.get(index));
+                    [before, walls.get(index + 1)].into_iter().flatten().any(|other| next_to(other, *step))
+                }
+                Pattern::Week { slots, quantum } => week::fits(slots, *quantum, wall),
+                Pattern::Weeks { weekday: on, .. } => weekday(wall.day()) == *on,
+                Pattern::Months { every, phase, day, .. } => {
+                    let (month, _) = month_of(wall.day());
+                    month.rem_euclid(*every) == *phase && day.falls_on(wall.day())
+                }
+                Pattern::Irregular => false,
+            }
+        };
+        if walls.len() < 2 {
+            return 1.0;
+        }
+        (0..walls.len()).filter(|&index| fits(index)).count() as f64 / walls.len() as f64
+    }
+}
+
+/// The pattern of two stamps or more.
+fn pattern_of(stamps: &[Timestamp], walls: &[Wall], cancel: &Cancel) -> Result<Pattern, Cancelled> {
+    // The index of each recent day's first stamp, newest first.
+    let mut starts = vec![];
+    for index in (0..walls.len()).rev() {
+        let is_first = index == 0 || walls[index - 1].day() != walls[index].day();
+        if is_first {
+            starts.push(index);
+        }
+        if starts.len() == RECENT_DAYS || (walls.len() - index > RECENT_STAMPS && !starts.is_empty()) {
+            break;
+        }
+        if index % POLL == 0 {
+            cancel.check()?;
+        }
+    }
+    let from = starts.last().copied().unwrap_or(0);
+    let recent = walls.len() - from;
+    if (recent as f64) < BARS_A_DAY * starts.len() as f64 {
+        return Ok(days::pattern(walls));
+    }
+    if let Some(step) = even_step(&stamps[from..]) {
+        return Ok(Pattern::Even { step });
+    }
+    // Exactly; else to the second or the minute, of feeds that stamp late.
+    for quantum in [1, SECOND, 60 * SECOND] {
+        cancel.check()?;
+        if let Some(pattern) = week::pattern(&walls[from..], quantum, from == 0) {
+            return Ok(pattern);
+        }
+    }
+    Ok(Pattern::Irregular)
+}
+
+/// The step of even spacing around the clock.
+fn even_step(stamps: &[Timestamp]) -> Option<i64> {
+    let gaps: Vec<i64> = stamps.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
+    let (step, share) = mode(&gaps)?;
+    let span = stamps.last()?.0.saturating_sub(stamps.first()?.0);
+    let covered = step as f64 * gaps.len() as f64 / span as f64;
+    (step < DAY && share >= EVEN && covered >= EVEN).then_some(step)
+}
+
+/// The most frequent value, the smallest of several, and its share.
+fn mode(values: &[i64]) -> Option<(i64, f64)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let mut best: Option<(i64, usize)> = None;
+    for run in sorted.chunk_by(|a, b| a == b) {
+        if best.is_none_or(|(_, count)| run.len() > count) {
+            best = Some((run[0], run.len()));
+        }
+    }
+    best.map(|(value, count)| (value, count as f64 / values.len() as f64))
+}
+
+/// The middle value, the lower of two.
+fn median(values: &[i64]) -> Option<i64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
+}
+
+/// Stamps a year as counted between the first and the last.
+fn counted(stamps: &[Timestamp]) -> Option<f64> {
+    let span = stamps.last()?.0.saturating_sub(stamps.first()?.0);
+    (span > 0).then(|| (stamps.len() - 1) as f64 * YEAR / span as f64)
+}
+
+/// A length of time in words.
+fn length(micros: i64) -> String {
+    let units = [("day", DAY), ("hour", 3600 * SECOND), ("minute", 60 * SECOND), ("second", SECOND)];
+    match units.iter().find(|(_, unit)| micros >= *unit && micros % unit == 0) {
+        Some((_, DAY)) if micros == DAY => "daily".to_owned(),
+        Some((name, unit)) if micros == *unit => format!("1 {name}"),
+        Some((name, unit)) => format!("{} {name}s", micros / unit),
+        None => format!("{micros} microseconds"),
+    }
+}

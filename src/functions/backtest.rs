@@ -58,7 +58,7 @@ fn backtest(
         let backtest = Backtest {
             request,
             rebalance: Rebalance::parse(rebalance.as_deref().unwrap_or("month_end"))?,
-            lookback: backtest::lookback(lookback.unwrap_or(252).into())?,
+            lookback: backtest::lookback(lookback.unwrap_or(252))?,
             transaction_cost: transaction_cost.unwrap_or(0.0),
             hold_benchmark: holds(tickers.as_deref(), benchmark.as_deref()),
             benchmark: benchmark.map(|Text(ticker)| ticker),

@@ -130,7 +130,9 @@ fn require_nonatomic(procedure: Text, fcinfo: pg_sys::FunctionCallInfo) {
         SqlState::INVALID_TRANSACTION_TERMINATION,
         format!("CALL folio.{name} commits, so it cannot run inside a transaction"),
         "The statement is in a transaction block, in a function, or in a block with EXCEPTION.",
-        format!("SELECT folio.{function}_now(...) does the same in your transaction; or turn on autocommit in your client."),
+        format!(
+            "SELECT folio.{function}_now(...) does the same in your transaction; or turn on autocommit in your client."
+        ),
     )))
 }
 
@@ -206,7 +208,8 @@ const DESK: &str = "
 /// whoever may delete from a table may also lock it against everybody.
 fn as_desk<T>(work: impl FnOnce(pg_sys::Oid) -> Result<T>) -> Result<T> {
     let owner = query::first(DESK, &[], |row| Ok(row.oid(1)))?.flatten();
-    let owner = owner.ok_or_else(|| Report::internal("the desk has no owner", "folio.portfolio is missing."))?;
+    let owner =
+        owner.ok_or_else(|| Report::internal("the desk has no owner", "folio.portfolio is missing."))?;
     // SAFETY: a plain read; what is done to the desk's rows is for this user's only.
     unsafe {
         let user = pg_sys::GetUserId();
@@ -390,16 +393,15 @@ const UPDATE_RUN: &str = "
 
 const FAIL_RUN: &str = "SELECT folio_internal.fail_run($1, $2, $3, $4, $5)";
 
+/// `unnest` of several arrays is of the grammar, which knows it by this name and takes Postgres' own.
 const INSERT_FORECASTS: &str = "
     INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)
-    SELECT $1, $2, * FROM unnest($3::text[], $4::integer[], $5::timestamptz[], $6::float8[], $7::float8[],
-                                 $8::float8[], $9::float8[], $10::text[])";
+    SELECT $1, $2, * FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)";
 
 const INSERT_MEMBERS: &str = "
     INSERT INTO folio.forecast_member (run_id, ticker, model, weight, status, validation_rmse, relative_mae, fit_ms, detail)
-    SELECT $1, ticker, model, weight, status, rmse, mae, fit_ms, detail::jsonb
-    FROM unnest($2::text[], $3::text[], $4::float8[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
-                $9::text[]) AS m(ticker, model, weight, status, rmse, mae, fit_ms, detail)";
+    SELECT $1, ticker, model, weight, status, rmse, mae, fit_ms, detail::pg_catalog.jsonb
+    FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS m(ticker, model, weight, status, rmse, mae, fit_ms, detail)";
 
 impl Run {
     fn read(id: i64) -> Result<Run> {

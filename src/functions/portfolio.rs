@@ -405,7 +405,10 @@ pub(super) fn noticed(allocation: Allocation) -> Allocation {
 const DEFAULT_POINTS: i64 = 20;
 
 /// Numbers as a JSON object by ticker.
-pub(super) fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
+pub(super) fn by_ticker<'a>(
+    tickers: impl Iterator<Item = String>,
+    values: impl Iterator<Item = &'a f64>,
+) -> Json {
     Json(
         tickers
             .zip(values.map(|value| serde_json::Value::from(*value)))

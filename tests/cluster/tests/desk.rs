@@ -52,18 +52,29 @@ fn weights(session: &mut Client) -> String {
 
 /// What every result table holds.
 fn contents(session: &mut Client) -> Vec<String> {
-    ["portfolio", "run", "failure", "forecast", "forecast_member", "weight", "trade", "view", "outcome", "value"]
-        .iter()
-        .map(|table| {
-            text(
-                session,
-                &format!(
-                    "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
+    [
+        "portfolio",
+        "run",
+        "failure",
+        "forecast",
+        "forecast_member",
+        "weight",
+        "trade",
+        "view",
+        "outcome",
+        "value",
+    ]
+    .iter()
+    .map(|table| {
+        text(
+            session,
+            &format!(
+                "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
                      FROM folio.{table} AS t"
-                ),
-            )
-        })
-        .collect()
+            ),
+        )
+    })
+    .collect()
 }
 
 /// Calls the procedure in a thread of its own and waits until its models train; gives the thread and the backend's pid.
@@ -437,7 +448,10 @@ fn accuracy_fills_as_prices_arrive() {
     run(&mut session, "CALL rebalance('small')");
     let count = "SELECT count(*)::text FROM forecast_accuracy";
     assert_eq!(text(&mut session, count), "0");
-    run(&mut session, "INSERT INTO prices SELECT * FROM later WHERE ts <= '2022-12-19'; CALL refresh_outcomes()");
+    run(
+        &mut session,
+        "INSERT INTO prices SELECT * FROM later WHERE ts <= '2022-12-19'; CALL refresh_outcomes()",
+    );
     assert_eq!(text(&mut session, count), "6", "two days of three tickers");
     // A zone of another day's beginning than the run's does not lose a price.
     run(
@@ -640,10 +654,8 @@ fn pg_cron_runs_what_is_scheduled() {
         "SELECT string_agg(DISTINCT concat_ws(' ', database, substring(command FROM 'portfolio.([0-9]+).;'), status,
             substring(return_message FROM 'infeasible')), ', ')
         FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')";
-    let expected = format!(
-        "postgres 1 succeeded, postgres 2 failed infeasible, {} 1 succeeded",
-        database.name()
-    );
+    let expected =
+        format!("postgres 1 succeeded, postgres 2 failed infeasible, {} 1 succeeded", database.name());
     wait_long_for("the jobs have not run", || text(&mut home, finished) == expected);
     assert!(runs(&mut session).starts_with("succeeded computed"));
     let in_tables =

@@ -17,6 +17,7 @@ const ROLES: &str = "
             IF to_regrole(role) IS NULL THEN EXECUTE format('CREATE ROLE %I LOGIN', role); END IF;
         END LOOP;
     END $$;
+    ALTER ROLE mallory NOSUPERUSER;
     GRANT desk_team TO alice;
     CREATE SCHEMA stash; GRANT ALL ON SCHEMA stash TO mallory, alice; GRANT USAGE ON SCHEMA stash TO PUBLIC;
     GRANT SELECT ON prices TO alice, mallory, desk_team;
@@ -28,10 +29,12 @@ const TRAP: &str = "
     CREATE TABLE stash.loot (who text, how text);
     GRANT INSERT ON stash.loot TO PUBLIC;
     CREATE FUNCTION stash.trap(how text) RETURNS boolean LANGUAGE plpgsql VOLATILE COST 0.0001 AS $$
+    DECLARE place text;
     BEGIN
+        GET DIAGNOSTICS place = PG_CONTEXT;
         BEGIN EXECUTE 'RESET ROLE'; EXCEPTION WHEN OTHERS THEN NULL; END;
         BEGIN EXECUTE 'ALTER ROLE mallory SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
-        INSERT INTO stash.loot VALUES (current_user, how);
+        INSERT INTO stash.loot VALUES (current_user, how || ' at ' || place);
         RETURN true;
     END $$;
     CREATE VIEW stash.prices AS SELECT ticker, ts, close FROM public.prices WHERE stash.trap('view');
@@ -78,24 +81,48 @@ fn two_owners(session: &mut Client) {
     for (role, name) in [("alice", "hers"), ("mallory", "his")] {
         allowed(session, role, &format!("SELECT create_portfolio('{name}', {PORTFOLIO})"));
         allowed(session, role, &format!("CALL rebalance('{name}', as_of => '2022-11-01')"));
-        allowed(session, role, "CALL refresh_forecasts('{KO}', horizon => 2, models => '{naive}', as_of => '2022-11-01')");
+        allowed(
+            session,
+            role,
+            "CALL refresh_forecasts('{KO}', horizon => 2, models => '{naive}', as_of => '2022-11-01')",
+        );
     }
 }
 
 /// Nobody but mallory has run the trap, and he is what he was.
 fn nobody_was_caught(session: &mut Client) {
-    let caught = text(session, "SELECT string_agg(DISTINCT who, ' ') FROM stash.loot WHERE who <> 'mallory'");
+    let caught = text(
+        session,
+        "SELECT string_agg(DISTINCT who || ': ' || how, ', ') FROM stash.loot WHERE who <> 'mallory'",
+    );
     assert_eq!(caught, "");
     assert_eq!(text(session, "SELECT rolsuper::text FROM pg_roles WHERE rolname = 'mallory'"), "false");
 }
 
 const VIEWS: [&str; 10] = [
-    "run_history", "rebalance", "current_weight", "weight_history", "trade_history", "latest_forecast", "forecast_accuracy",
-    "portfolio_value", "run_lock", "job",
+    "run_history",
+    "rebalance",
+    "current_weight",
+    "weight_history",
+    "trade_history",
+    "latest_forecast",
+    "forecast_accuracy",
+    "portfolio_value",
+    "run_lock",
+    "job",
 ];
 
 const TABLES: [&str; 10] = [
-    "portfolio", "run", "failure", "forecast", "forecast_member", "weight", "trade", "view", "outcome", "value",
+    "portfolio",
+    "run",
+    "failure",
+    "forecast",
+    "forecast_member",
+    "weight",
+    "trade",
+    "view",
+    "outcome",
+    "value",
 ];
 
 #[test]
@@ -107,7 +134,11 @@ fn prices_are_read_as_their_portfolios_owner_whoever_runs_it() {
     run(&mut session, TRAP);
     two_owners(&mut session);
     allowed(&mut session, "mallory", "UPDATE folio.portfolio SET prices = 'stash.prices' WHERE name = 'his'");
-    allowed(&mut session, "mallory", "SELECT share_portfolio('his', 'reader'), share_portfolio('his', 'alice')");
+    allowed(
+        &mut session,
+        "mallory",
+        "SELECT share_portfolio('his', 'reader'), share_portfolio('his', 'alice')",
+    );
     for statement in [
         "CALL rebalance('his', force => true)",
         "SELECT rebalance_now('his', as_of => '2022-11-02', force => true)",
@@ -141,17 +172,31 @@ fn a_member_of_the_owning_role_runs_and_a_stranger_does_not() {
     allowed(&mut session, "alice", "CALL rebalance('hers')");
     // To see is not to own.
     allowed(&mut session, "alice", "SELECT share_portfolio('hers', 'mallory')");
-    assert_eq!(text(&mut session, "SELECT string_agg(r::text, ' ') FROM folio.portfolio, unnest(shared_with) AS r"), "mallory");
+    assert_eq!(
+        text(&mut session, "SELECT string_agg(r::text, ' ') FROM folio.portfolio, unnest(shared_with) AS r"),
+        "mallory"
+    );
     for statement in [
-        "CALL rebalance('hers')", "SELECT rebalance_now('hers')", "SELECT drop_portfolio('hers')", "CALL rebalance_portfolio(1)",
-        "CALL refresh_outcomes('hers')", "SELECT schedule_rebalance('hers', '* * * * *')", "SELECT unschedule_rebalance('hers')",
-        "SELECT share_portfolio('hers', 'nobody')", "SELECT delete_runs('hers', now())",
-        "SELECT folio_internal.try_lock_run(1, true)", "SELECT folio_internal.lock_run(1, false)",
+        "CALL rebalance('hers')",
+        "SELECT rebalance_now('hers')",
+        "SELECT drop_portfolio('hers')",
+        "CALL rebalance_portfolio(1)",
+        "CALL refresh_outcomes('hers')",
+        "SELECT schedule_rebalance('hers', '* * * * *')",
+        "SELECT unschedule_rebalance('hers')",
+        "SELECT share_portfolio('hers', 'nobody')",
+        "SELECT delete_runs('hers', now())",
+        "SELECT folio_internal.try_lock_run(1, true)",
+        "SELECT folio_internal.lock_run(1, false)",
     ] {
         assert_eq!(refused(&mut session, "mallory", statement), "42501", "{statement}");
     }
-    for change in ["owner = 'mallory'", "prices = 'stash.prices'", "shared_with = '{nobody}'", "name = 'mine'"] {
-        let count = format!("WITH changed AS (UPDATE folio.portfolio SET {change} WHERE name = 'hers' RETURNING 1) SELECT count(*)::text FROM changed");
+    for change in
+        ["owner = 'mallory'", "prices = 'stash.prices'", "shared_with = '{nobody}'", "name = 'mine'"]
+    {
+        let count = format!(
+            "WITH changed AS (UPDATE folio.portfolio SET {change} WHERE name = 'hers' RETURNING 1) SELECT count(*)::text FROM changed"
+        );
         run(&mut session, "SET ROLE mallory");
         assert_eq!(text(&mut session, &count), "0", "{change}");
         run(&mut session, "RESET ROLE");
@@ -178,25 +223,47 @@ fn rows_of_runs_are_their_owners_and_name_who_ran() {
         "INSERT INTO folio.run (kind, portfolio_id, settings, run_by) VALUES ('rebalance', 3, '{}', 'alice')",
         "INSERT INTO folio.run (kind, settings, pid) VALUES ('forecast', '{}', 1)",
         "INSERT INTO folio.run (kind, settings, fingerprint) VALUES ('forecast', '{}', 'x')",
-        "UPDATE folio.run SET run_by = 'alice'", "UPDATE folio.run SET pid = 1", "UPDATE folio.run SET started_at = now()",
-        "UPDATE folio.run SET settings = '{}'", "UPDATE folio.run SET portfolio_id = 1",
+        "UPDATE folio.run SET run_by = 'alice'",
+        "UPDATE folio.run SET pid = 1",
+        "UPDATE folio.run SET started_at = now()",
+        "UPDATE folio.run SET settings = '{}'",
+        "UPDATE folio.run SET portfolio_id = 1",
         "INSERT INTO folio.weight SELECT 1, 'GE', 1, 1, 1, 1, 1, 1, 1, 1",
-        "INSERT INTO folio.outcome VALUES (1, 'GE', 1, 1)", "INSERT INTO folio.value VALUES (1, now(), 1)",
+        "INSERT INTO folio.outcome VALUES (1, 'GE', 1, 1)",
+        "INSERT INTO folio.value VALUES (1, now(), 1)",
         "INSERT INTO folio.failure VALUES (1, 'x')",
-        "DELETE FROM folio.run", "DELETE FROM folio.portfolio", "TRUNCATE folio.run", "DELETE FROM folio.weight",
+        "DELETE FROM folio.run",
+        "DELETE FROM folio.portfolio",
+        "TRUNCATE folio.run",
+        "DELETE FROM folio.weight",
         "SELECT folio_internal.forecast_run(1, true)",
-        "SELECT folio_internal.finish_run(1, true)", "SELECT folio_internal.delete_own_runs(1, now())",
+        "SELECT folio_internal.finish_run(1, true)",
+        "SELECT folio_internal.delete_own_runs(1, now())",
         "SELECT * FROM folio_internal.prices_between('alice'::regrole, 'public.prices', '{GE}', NULL, NULL, 'UTC')",
         "SELECT * FROM folio_internal.weights_and_views('postgres'::regrole, 'public.prices', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
     ] {
-        let before = text(&mut session, "SELECT md5(string_agg(r::text, ';' ORDER BY run_id)) FROM folio.run AS r");
+        let before =
+            text(&mut session, "SELECT md5(string_agg(r::text, ';' ORDER BY run_id)) FROM folio.run AS r");
         match as_role(&mut session, "mallory", statement) {
             Ok(()) => (),
-            Err(error) => assert!(error.code().is_some_and(|code| ["42501", "42809", "42883"].contains(&code.code())), "{statement}: {error:?}"),
+            Err(error) => assert!(
+                error.code().is_some_and(|code| ["42501", "42809", "42883"].contains(&code.code())),
+                "{statement}: {error:?}"
+            ),
         }
-        assert_eq!(text(&mut session, "SELECT md5(string_agg(r::text, ';' ORDER BY run_id)) FROM folio.run AS r"), before, "{statement}");
+        assert_eq!(
+            text(&mut session, "SELECT md5(string_agg(r::text, ';' ORDER BY run_id)) FROM folio.run AS r"),
+            before,
+            "{statement}"
+        );
     }
-    assert_eq!(text(&mut session, "SELECT string_agg(DISTINCT run_by::text, ' ') FROM folio.run WHERE portfolio_id = 1"), "alice");
+    assert_eq!(
+        text(
+            &mut session,
+            "SELECT string_agg(DISTINCT run_by::text, ' ') FROM folio.run WHERE portfolio_id = 1"
+        ),
+        "alice"
+    );
     assert_eq!(text(&mut session, "SELECT count(*)::text FROM folio.weight WHERE run_id = 1"), "3");
 }
 
@@ -222,7 +289,9 @@ fn everybody_sees_what_he_owns_or_is_shown() {
     }
     for relation in TABLES {
         let all: i64 = count(&mut session, "postgres", relation).parse().expect("a number");
-        let of = |session: &mut Client, role: &str| count(session, role, relation).parse::<i64>().expect("a number");
+        let of = |session: &mut Client, role: &str| {
+            count(session, role, relation).parse::<i64>().expect("a number")
+        };
         assert!(all > 0, "{relation} has no rows to hide");
         assert_eq!(of(&mut session, "alice") + of(&mut session, "mallory"), all, "{relation}");
     }
@@ -250,7 +319,8 @@ fn what_is_shared_takes_nobodys_place_and_breaks_nobodys_view() {
     let (_database, mut session) = database();
     two_owners(&mut session);
     let mine = "SELECT string_agg(w::text, ';' ORDER BY ticker, step) FROM latest_forecast AS w";
-    let accuracy = "SELECT md5(string_agg(w::text, ';' ORDER BY ticker, as_of, step)) FROM forecast_accuracy AS w";
+    let accuracy =
+        "SELECT md5(string_agg(w::text, ';' ORDER BY ticker, as_of, step)) FROM forecast_accuracy AS w";
     run(&mut session, "SET ROLE alice");
     let (forecasts, outcomes) = (text(&mut session, mine), text(&mut session, accuracy));
     run(&mut session, "RESET ROLE");
@@ -278,8 +348,14 @@ fn what_is_shared_takes_nobodys_place_and_breaks_nobodys_view() {
         run(&mut session, &format!("SELECT * FROM folio.{view}"));
     }
     // Stored forecasts are taken from one's own runs only.
-    run(&mut session, "SELECT create_portfolio('twin', tickers => '{BAC}', horizon => 3, models => '{naive}')");
-    run(&mut session, "SET ROLE mallory; SELECT create_portfolio('bait', tickers => '{BAC}', horizon => 3, models => '{naive}')");
+    run(
+        &mut session,
+        "SELECT create_portfolio('twin', tickers => '{BAC}', horizon => 3, models => '{naive}')",
+    );
+    run(
+        &mut session,
+        "SET ROLE mallory; SELECT create_portfolio('bait', tickers => '{BAC}', horizon => 3, models => '{naive}')",
+    );
     run(&mut session, "CALL rebalance('bait')");
     run(&mut session, "SELECT share_portfolio('bait', 'alice'); SET ROLE alice");
     run(&mut session, "CALL rebalance('twin')");
@@ -297,9 +373,7 @@ fn one_broken_price_relation_stops_nobody_else() {
     let accuracy = "SELECT count(*)::text FROM forecast_accuracy WHERE ticker = 'AAPL'";
     let value = "SELECT count(*)::text FROM portfolio_value WHERE portfolio = 'hers'";
     let before = (text(&mut session, accuracy), text(&mut session, value));
-    for broken in [
-        "closed.p", "public.nothing", "no.such.thing.at.all", "stash.raises",
-    ] {
+    for broken in ["closed.p", "public.nothing", "no.such.thing.at.all", "stash.raises"] {
         run(
             &mut session,
             &format!(
@@ -341,7 +415,9 @@ fn nobody_locks_what_he_may_not_run() {
     run(&mut session, "SET lock_timeout = '2s'");
     allowed(&mut session, "alice", "CALL rebalance('hers', force => true)");
     allowed(&mut session, "alice", "CALL refresh_forecasts('{GE}', horizon => 2, models => '{naive}')");
-    for function in ["try_lock_run(1, true)", "unlock_run()", "forecast_run(1, true)", "fail_run(1, 'x', 'x', 'x', 'x')"] {
+    for function in
+        ["try_lock_run(1, true)", "unlock_run()", "forecast_run(1, true)", "fail_run(1, 'x', 'x', 'x', 'x')"]
+    {
         let call = format!("SELECT folio_internal.{function}");
         assert!(["42501", "42809"].contains(&refused(&mut session, "nobody", &call).as_str()), "{call}");
     }
@@ -363,7 +439,12 @@ fn a_failed_call_leaves_no_lock_and_a_prepared_transaction_keeps_its_own() {
         assert_eq!(text(&mut other, locks), "0", "{start}");
         // The lock itself, of the session and of the transaction, ends with the subtransaction that took it.
         for for_session in [true, false] {
-            run(&mut session, &format!("SAVEPOINT d; SAVEPOINT e; SELECT folio_internal.lock_run(1, {for_session}); RELEASE e"));
+            run(
+                &mut session,
+                &format!(
+                    "SAVEPOINT d; SAVEPOINT e; SELECT folio_internal.lock_run(1, {for_session}); RELEASE e"
+                ),
+            );
             assert_eq!(text(&mut other, locks), "1");
             run(&mut session, "ROLLBACK TO d");
             assert_eq!(text(&mut other, locks), "0", "for the session: {for_session}");
@@ -397,9 +478,13 @@ fn a_run_holds_no_snapshot_in_any_isolation_level() {
         let mut other = database.session();
         run(&mut other, &format!("SET default_transaction_isolation = '{level}'"));
         let pid = backend(&mut other);
-        let call = thread::spawn(move || other.batch_execute("CALL rebalance('large')").map_err(|error| error.to_string()));
+        let call = thread::spawn(move || {
+            other.batch_execute("CALL rebalance('large')").map_err(|error| error.to_string())
+        });
         wait_for("the run has no threads", || threads(pid) > 1);
-        let held = format!("SELECT (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)::text FROM pg_stat_activity WHERE pid = {pid}");
+        let held = format!(
+            "SELECT (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)::text FROM pg_stat_activity WHERE pid = {pid}"
+        );
         assert_eq!(text(&mut session, &held), "false", "{level}");
         assert!(!call.is_finished(), "the run was too short to see anything");
         assert_eq!(call.join().expect("the thread"), Ok(()));
@@ -424,7 +509,10 @@ fn create_extension_takes_no_schema_that_others_could_have_filled() {
     ] {
         let database = Database::bare();
         let mut session = database.session();
-        run(&mut session, "DO $$ BEGIN IF to_regrole('mallory') IS NULL THEN CREATE ROLE mallory LOGIN; END IF; END $$");
+        run(
+            &mut session,
+            "DO $$ BEGIN IF to_regrole('mallory') IS NULL THEN CREATE ROLE mallory LOGIN; END IF; END $$",
+        );
         run(&mut session, prepare);
         match session.batch_execute("CREATE EXTENSION pg_folio") {
             Ok(()) => assert!(works, "{prepare}"),
@@ -468,28 +556,48 @@ fn a_search_path_puts_nothing_in_the_place_of_what_we_name() {
          END $$;
          RESET ROLE;
          CREATE VIEW public.varchar_prices AS SELECT ticker::varchar(10) AS ticker, ts, close FROM public.prices;
-         GRANT SELECT ON varchar_prices TO alice",
+         CREATE TABLE public.caps AS SELECT 'GE'::varchar(10) AS ticker, 1::float8 AS cap;
+         GRANT SELECT ON varchar_prices, caps TO alice",
     );
     for path in ["stash, pg_catalog, public, folio", "stash, public, folio"] {
         for role in ["alice", "postgres"] {
             let name = format!("{role} {}", path.len());
-            run(&mut session, &format!("SET ROLE {role}; SET search_path = {path}; SET folio.prices = 'public.varchar_prices'"));
+            run(
+                &mut session,
+                &format!(
+                    "SET ROLE {role}; SET search_path = {path}; SET folio.prices = 'public.varchar_prices'"
+                ),
+            );
             for statement in [
                 "SELECT create_portfolio('NAME', tickers => '{AAPL,GE,XOM}'::pg_catalog.text[], horizon => 3, models => '{naive}'::pg_catalog.text[])",
-                "CALL rebalance('NAME')", "CALL rebalance('NAME', as_of => '2022-11-01'::pg_catalog.timestamptz)",
-                "SELECT rebalance_now('NAME', force => true)", "CALL refresh_forecasts('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])",
-                "SELECT refresh_forecasts_now('{KO}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])", "CALL refresh_outcomes()",
-                "SELECT share_portfolio('NAME', 'reader')", "SELECT unshare_portfolio('NAME', 'reader')",
-                "SELECT * FROM folio.run_history", "SELECT * FROM folio.current_weight", "SELECT * FROM folio.forecast_accuracy",
-                "SELECT * FROM folio.portfolio_value", "SELECT * FROM folio.latest_forecast", "SELECT * FROM folio.job",
-                "SELECT * FROM folio.run_lock", "SELECT weights_chart('NAME')", "SELECT accuracy_chart('GE')",
-                "SELECT * FROM forecast_ensemble('GE', models => '{naive}'::pg_catalog.text[])", "SELECT * FROM forecast_ensemble('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])",
-                "SELECT forecast_views('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])", "SELECT * FROM black_litterman('{GE,KO}'::pg_catalog.text[])",
-                "SELECT * FROM backtest('{GE,KO}'::pg_catalog.text[])", "SELECT by_ticker('public.prices_of_a_day', 'close')",
-                "SELECT delete_runs('NAME', now())", "SELECT drop_portfolio('NAME')",
+                "CALL rebalance('NAME')",
+                "CALL rebalance('NAME', as_of => '2022-11-01'::pg_catalog.timestamptz)",
+                "SELECT rebalance_now('NAME', force => true)",
+                "CALL refresh_forecasts('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[], as_of => '2022-11-01'::pg_catalog.timestamptz)",
+                "SELECT refresh_forecasts_now('{KO}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])",
+                "CALL refresh_outcomes()",
+                "SELECT share_portfolio('NAME', 'reader')",
+                "SELECT unshare_portfolio('NAME', 'reader')",
+                "SELECT * FROM folio.run_history",
+                "SELECT * FROM folio.current_weight",
+                "SELECT * FROM folio.forecast_accuracy",
+                "SELECT * FROM folio.portfolio_value",
+                "SELECT * FROM folio.latest_forecast",
+                "SELECT * FROM folio.job",
+                "SELECT * FROM folio.run_lock",
+                "SELECT weights_chart('NAME')",
+                "SELECT accuracy_chart('GE')",
+                "SELECT * FROM forecast_ensemble('GE', models => '{naive}'::pg_catalog.text[])",
+                "SELECT * FROM forecast_ensemble('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])",
+                "SELECT forecast_views('{GE}'::pg_catalog.text[], models => '{naive}'::pg_catalog.text[])",
+                "SELECT * FROM black_litterman('{GE,KO}'::pg_catalog.text[])",
+                "SELECT * FROM backtest('{GE,KO}'::pg_catalog.text[])",
+                "SELECT by_ticker('public.caps', 'cap')",
+                "SELECT delete_runs('NAME', now())",
+                "SELECT drop_portfolio('NAME')",
             ] {
                 let statement = statement.replace("NAME", &name);
-                let _ = session.batch_execute(&statement);
+                run(&mut session, &statement);
             }
             run(&mut session, "RESET ROLE; RESET search_path; RESET folio.prices");
         }
@@ -509,16 +617,29 @@ fn who_lacks_a_right_is_told_which_and_how_to_get_it() {
     allowed(&mut session, "alice", "SELECT share_portfolio('hers', 'reader')");
     for role in ["nobody", "reader"] {
         for statement in [
-            "SELECT create_portfolio('x')", "CALL rebalance('hers')", "SELECT rebalance_now('hers')", "CALL refresh_forecasts()",
-            "SELECT refresh_forecasts_now()", "SELECT drop_portfolio('hers')", "SELECT schedule_rebalance('hers', '* * * * *')",
-            "SELECT unschedule_rebalance('hers')", "SELECT share_portfolio('hers', 'nobody')", "CALL refresh_outcomes()",
-            "SELECT delete_runs('hers', now())", "CALL rebalance_portfolio(1)", "SELECT grant_desk('nobody')", "SELECT revoke_desk('alice')",
+            "SELECT create_portfolio('x')",
+            "CALL rebalance('hers')",
+            "SELECT rebalance_now('hers')",
+            "CALL refresh_forecasts()",
+            "SELECT refresh_forecasts_now()",
+            "SELECT drop_portfolio('hers')",
+            "SELECT schedule_rebalance('hers', '* * * * *')",
+            "SELECT unschedule_rebalance('hers')",
+            "SELECT share_portfolio('hers', 'nobody')",
+            "CALL refresh_outcomes()",
+            "SELECT delete_runs('hers', now())",
+            "CALL rebalance_portfolio(1)",
+            "SELECT grant_desk('nobody')",
+            "SELECT revoke_desk('alice')",
         ] {
             let error = as_role(&mut session, role, statement).expect_err(statement);
             let error = error.as_db_error().expect("an error of the server");
             assert_eq!(error.code().code(), "42501", "{role}: {statement}: {error:?}");
             assert_eq!(error.message(), "permission denied for the desk", "{statement}");
-            assert!(error.hint().is_some_and(|hint| hint.contains(&format!("folio.grant_desk('{role}')"))), "{error:?}");
+            assert!(
+                error.hint().is_some_and(|hint| hint.contains(&format!("folio.grant_desk('{role}')"))),
+                "{error:?}"
+            );
             assert_eq!(error.where_(), None, "{role}: {statement}");
         }
     }
@@ -567,7 +688,13 @@ fn every_dump_restores_with_any_number_of_jobs() {
         allowed(&mut restored, "alice", "UPDATE folio.portfolio SET constraints = NULL");
         allowed(&mut restored, "alice", "CALL rebalance('hers')");
         assert_eq!(refused(&mut restored, "reader", "CALL rebalance('hers')"), "42501");
-        assert_eq!(text(&mut restored, "SELECT (max(run_id) = (SELECT count(*) FROM folio.run))::text FROM folio.run"), "true");
+        assert_eq!(
+            text(
+                &mut restored,
+                "SELECT (max(run_id) = (SELECT count(*) FROM folio.run))::text FROM folio.run"
+            ),
+            "true"
+        );
     }
     // The data alone, as COPY and as INSERT, and one table after the other in the wrong order.
     for arguments in [&["-a"][..], &["-a", "--inserts"], &["-a", "--column-inserts", "--disable-triggers"]] {
@@ -580,7 +707,10 @@ fn every_dump_restores_with_any_number_of_jobs() {
     let copy = Database::with_prices();
     for table in TABLES.iter().rev() {
         let file = path(table);
-        shell(&dump, &[&client[..], &["-a", "-t", &format!("folio.{table}"), "-f", &file, database.name()]].concat());
+        shell(
+            &dump,
+            &[&client[..], &["-a", "-t", &format!("folio.{table}"), "-f", &file, database.name()]].concat(),
+        );
         psql(copy.name(), &["-f", &file]);
     }
     assert_eq!(contents(&mut copy.session()), expected, "single tables");

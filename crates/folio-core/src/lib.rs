@@ -13,5 +13,6 @@ pub mod panel;
 pub mod portfolio;
 pub mod price;
 pub mod task;
+pub mod work;
 
 pub use error::{Error, Result};

@@ -3,7 +3,7 @@
 //! The engine never starts a thread. In Postgres the executor is the backend's compute pool; tests and benches use
 //! [`Inline`]. Results keep the order of their jobs, so they are the same for any number of threads.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -24,14 +24,31 @@ impl From<Cancelled> for Error {
 #[derive(Debug, Clone, Default)]
 pub struct Cancel {
     flag: Arc<AtomicBool>,
-    poll: Option<fn() -> bool>,
+    hook: Hook,
+}
+
+/// Who is asked at each look at a flag.
+#[derive(Debug, Clone, Copy, Default)]
+enum Hook {
+    #[default]
+    None,
+    /// Whether to stop.
+    Poll(fn() -> bool),
+    /// Nothing; it is told where the look stands in the code.
+    Watch(fn(&'static Location<'static>)),
 }
 
 impl Cancel {
     /// A flag that is also set once `poll` says so. For work on the thread that would have to set the flag, which
     /// then has no other moment to look whether somebody asked.
     pub fn polling(poll: fn() -> bool) -> Cancel {
-        Cancel { flag: Arc::default(), poll: Some(poll) }
+        Cancel { flag: Arc::default(), hook: Hook::Poll(poll) }
+    }
+
+    /// A flag whose looks are told to `watch`, each with its place in the code: what tests count the work between two
+    /// looks with ([`crate::work`]).
+    pub fn watched(watch: fn(&'static Location<'static>)) -> Cancel {
+        Cancel { flag: Arc::default(), hook: Hook::Watch(watch) }
     }
 
     /// Asks every holder of a clone to stop.
@@ -40,12 +57,24 @@ impl Cancel {
     }
 
     /// Fails once the flag is set. Every inner loop calls it at least every 20 ms of work; it costs one load.
+    #[track_caller]
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.flag.load(Ordering::Acquire) || self.poll.is_some_and(|poll| poll()) {
+        if self.flag.load(Ordering::Acquire) || self.asked(Location::caller()) {
             self.cancel();
             return Err(Cancelled);
         }
         Ok(())
+    }
+
+    fn asked(&self, place: &'static Location<'static>) -> bool {
+        match self.hook {
+            Hook::None => false,
+            Hook::Poll(poll) => poll(),
+            Hook::Watch(watch) => {
+                watch(place);
+                false
+            }
+        }
     }
 }
 

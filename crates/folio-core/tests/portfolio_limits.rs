@@ -26,7 +26,11 @@ struct Case {
 fn case() -> Case {
     let covariance = CovarianceMethod::Sample.estimate(&returns(), &Cancel::default()).unwrap();
     let weights = by_ticker(&golden("black_litterman.json")["inputs"]["market_weights"]);
-    Case { covariance, means: market::historical_returns(&returns()), market: weights }
+    Case {
+        covariance,
+        means: market::historical_returns(&returns(), &Cancel::default()).unwrap(),
+        market: weights,
+    }
 }
 
 impl Case {

@@ -44,7 +44,12 @@ fn covariances_are_those_of_pypfopt() {
     let clipped = lower_triangle(&self::golden("extra.json")["clipped"]);
     assert_close(estimate("denoised").matrix(), &clipped, 1e-12, "denoised");
     let expected = by_ticker(&golden["mu"]["mean_historical_compound"]);
-    assert_close(&market::historical_returns(&returns), &expected, 1e-13, "historical returns");
+    assert_close(
+        &market::historical_returns(&returns, &Cancel::default()).unwrap(),
+        &expected,
+        1e-13,
+        "historical returns",
+    );
 }
 
 #[test]

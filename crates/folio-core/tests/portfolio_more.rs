@@ -43,7 +43,7 @@ fn best(
 }
 
 fn sample(objective: &str, constraints: Value) -> folio_core::Result<Array1<f64>> {
-    let means = market::historical_returns(&returns());
+    let means = market::historical_returns(&returns(), &Cancel::default()).unwrap();
     best(&covariance(CovarianceMethod::Sample), &means, objective, constraints)
 }
 

@@ -17,7 +17,7 @@ fn inputs(set: &str) -> (Covariance, Array1<f64>) {
     let returns = returns();
     let estimate = CovarianceMethod::LedoitWolf.estimate(&returns, &Cancel::default()).unwrap();
     if set == "hist" {
-        return (estimate, market::historical_returns(&returns));
+        return (estimate, market::historical_returns(&returns, &Cancel::default()).unwrap());
     }
     let golden = golden("black_litterman.json");
     let case = &golden["cases"]["market_default_rf0"];

@@ -334,7 +334,9 @@ fn a_second_cancel_while_a_foreign_scan_is_ended_is_only_a_cancel() {
 
 #[test]
 fn a_remote_that_dies_while_prices_are_read_is_only_an_error() {
+    // The connection goes, or is not yet there when the next call wants it.
     const CONNECTION_FAILURE: &str = "08006";
+    const UNABLE_TO_CONNECT: &str = "08001";
     let cluster = Cluster::start("dying", &["preload"]);
     let database = foreign_prices(&cluster, soak_or(150_000, 300_000), soak_or(20_000, 60_000));
     let proxy = Proxy::start(cluster.host(), Duration::from_millis(2));
@@ -362,7 +364,8 @@ fn a_remote_that_dies_while_prices_are_read_is_only_an_error() {
         cluster.assert_no_crash();
         if result.is_err() {
             let state = sqlstate(result);
-            assert!([CONNECTION_FAILURE, QUERY_CANCELED].contains(&state.as_str()), "cut {index}: {state}");
+            let expected = [CONNECTION_FAILURE, UNABLE_TO_CONNECT, QUERY_CANCELED];
+            assert!(expected.contains(&state.as_str()), "cut {index}: {state}");
             failed += 1;
         }
         absorb_cancels(&mut session);

@@ -19,6 +19,7 @@ use self::fit::{Fitter, Working};
 use self::likelihood::Likelihood;
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::{Cancel, Task};
+use crate::work;
 
 pub use self::arma::MAX_LAG;
 
@@ -270,6 +271,7 @@ impl Fitted for Estimate {
         let mut paths = Vec::with_capacity(origins.len());
         for &origin in origins {
             task.cancel.check()?;
+            work::count(10 * horizon);
             let n = origin - self.order.d;
             let mut mean = self.forecast_differences(&w, &innovations, &likelihood.factors, n, horizon);
             let mut level = y[origin - 1];

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::Task;
+use crate::work::{self, watched};
 
 /// The random walk whose daily change has the mean that it had in the fitted history.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +20,10 @@ impl Model for Drift {
         3
     }
 
-    fn fit(&self, y: &[f64], _horizon: usize, _task: &Task) -> Result<Box<dyn Fitted>, Failure> {
+    fn fit(&self, y: &[f64], _horizon: usize, task: &Task) -> Result<Box<dyn Fitted>, Failure> {
         require_observations(self, y)?;
+        task.cancel.check()?;
+        work::count(y.len());
         let changes = (y.len() - 1) as f64;
         let drift = (y[y.len() - 1] - y[0]) / changes;
         let squares = y.windows(2).map(|pair| (pair[1] - pair[0] - drift).powi(2)).sum::<f64>();
@@ -40,18 +43,20 @@ impl Fitted for Fit {
         y: &[f64],
         origins: &[usize],
         horizon: usize,
-        _task: &Task,
+        task: &Task,
     ) -> Result<Vec<Path>, Failure> {
         // The variance of the h-step error: h innovations, and h times the error of the estimated drift.
         let sd: Vec<f64> = (1..=horizon)
             .map(|step| step as f64)
             .map(|step| self.sigma * (step * (1.0 + step / self.changes)).sqrt())
             .collect();
-        let path = |&origin: &usize| Path {
-            mean: (1..=horizon).map(|step| y[origin - 1] + step as f64 * self.drift).collect(),
-            sd: sd.clone(),
-        };
-        Ok(origins.iter().map(path).collect())
+        watched(origins, horizon, &task.cancel)
+            .map(|origin| {
+                let last = y[*origin? - 1];
+                let mean = (1..=horizon).map(|step| last + step as f64 * self.drift).collect();
+                Ok(Path { mean, sd: sd.clone() })
+            })
+            .collect()
     }
 
     fn detail(&self) -> Value {

@@ -8,6 +8,11 @@
 use ndarray::Array2;
 
 use super::Failure;
+use crate::task::Cancel;
+use crate::work::watched;
+
+/// What the features of an origin take.
+const ROW: usize = 500;
 
 /// The returns that a row looks back on: a quarter.
 pub(crate) const WARMUP: usize = 63;
@@ -61,10 +66,16 @@ impl Scale {
 
 /// The features at each origin, a row an origin and a column a name. From origin `o` only `y[..o]` is read; it must be
 /// over [`WARMUP`].
-pub(crate) fn matrix(y: &[f64], origins: impl ExactSizeIterator<Item = usize>, scale: Scale) -> Array2<f64> {
+pub(crate) fn matrix(
+    y: &[f64],
+    origins: impl ExactSizeIterator<Item = usize>,
+    scale: Scale,
+    cancel: &Cancel,
+) -> Result<Array2<f64>, Failure> {
     let mut matrix = Array2::zeros((origins.len(), NAMES.len()));
     let mut returns = [0.0; WARMUP];
-    for (mut row, origin) in matrix.rows_mut().into_iter().zip(origins) {
+    for pair in watched(matrix.rows_mut().into_iter().zip(origins), ROW, cancel) {
+        let (mut row, origin) = pair?;
         let window = &y[origin - WARMUP - 1..origin];
         for (value, pair) in returns.iter_mut().zip(window.windows(2)) {
             *value = (pair[1] - pair[0] - scale.mean) / scale.sd;
@@ -73,7 +84,7 @@ pub(crate) fn matrix(y: &[f64], origins: impl ExactSizeIterator<Item = usize>, s
             *cell = value;
         }
     }
-    matrix
+    Ok(matrix)
 }
 
 /// The features of one origin, from the standardised returns and the log prices of its window, oldest first.
@@ -144,12 +155,12 @@ mod tests {
             for origin in [WARMUP + 1, WARMUP + 7, y.len() - 1] {
                 let mut changed = y.clone();
                 changed[origin..].iter_mut().for_each(|value| *value += other);
-                let rows = [&y, &changed, &y[..origin].to_vec()].map(|y| matrix(y, std::iter::once(origin), scale));
+                let rows = [&y, &changed, &y[..origin].to_vec()].map(|y| matrix(y, std::iter::once(origin), scale, &Cancel::default()).unwrap());
                 prop_assert_eq!(&rows[0], &rows[1]);
                 prop_assert_eq!(&rows[0], &rows[2]);
                 // And the last day it may see does reach it.
                 changed[origin - 1] += 0.01;
-                prop_assert_ne!(&rows[0], &matrix(&changed, std::iter::once(origin), scale));
+                prop_assert_ne!(&rows[0], &matrix(&changed, std::iter::once(origin), scale, &Cancel::default()).unwrap());
             }
         }
 
@@ -159,7 +170,8 @@ mod tests {
             let y = walk(&returns);
             let moved: Vec<f64> = y.iter().map(|value| value + unit).collect();
             let scale = Scale { mean: 0.001, sd: 0.02 };
-            let (a, b) = (matrix(&y, std::iter::once(80), scale), matrix(&moved, std::iter::once(80), scale));
+            let row = |y: &[f64]| matrix(y, std::iter::once(80), scale, &Cancel::default()).unwrap();
+            let (a, b) = (row(&y), row(&moved));
             prop_assert!((a - b).iter().all(|difference| difference.abs() < 1e-9));
         }
     }
@@ -167,7 +179,8 @@ mod tests {
     #[test]
     fn the_features_of_a_steady_rise() {
         let y: Vec<f64> = (0..=WARMUP).map(|t| t as f64 * 0.02).collect();
-        let row = matrix(&y, std::iter::once(y.len()), Scale { mean: 0.0, sd: 0.02 });
+        let scale = Scale { mean: 0.0, sd: 0.02 };
+        let row = matrix(&y, std::iter::once(y.len()), scale, &Cancel::default()).unwrap();
         let of = |name: &str| row[[0, NAMES.iter().position(|&other| other == name).unwrap()]];
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
         near(of("lag_1"), 1.0);

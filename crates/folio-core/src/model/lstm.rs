@@ -31,6 +31,9 @@ use crate::task::Task;
 /// better elsewhere, for half as much time again; a second layer of 12 did worse on both.
 const SHAPE: Shape = Shape { layers: 1, hidden: 12 };
 
+/// The units of work of a step of a network, in all lanes.
+const STEP: usize = 1_000;
+
 /// Networks, and blocks of the history of which each leaves out one. 6 did not make it better.
 const MEMBERS: usize = 4;
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::Task;
+use crate::work::{self, watched};
 
 /// The random walk without drift: the forecast is the last log price, its variance grows with the step.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +19,10 @@ impl Model for Naive {
         2
     }
 
-    fn fit(&self, y: &[f64], _horizon: usize, _task: &Task) -> Result<Box<dyn Fitted>, Failure> {
+    fn fit(&self, y: &[f64], _horizon: usize, task: &Task) -> Result<Box<dyn Fitted>, Failure> {
         require_observations(self, y)?;
+        task.cancel.check()?;
+        work::count(y.len());
         let changes = y.len() - 1;
         let variance = y.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum::<f64>() / changes as f64;
         Ok(Box::new(Fit { sigma: variance.sqrt() }))
@@ -36,13 +39,12 @@ impl Fitted for Fit {
         y: &[f64],
         origins: &[usize],
         horizon: usize,
-        _task: &Task,
+        task: &Task,
     ) -> Result<Vec<Path>, Failure> {
         let sd: Vec<f64> = (1..=horizon).map(|step| self.sigma * (step as f64).sqrt()).collect();
-        Ok(origins
-            .iter()
-            .map(|&origin| Path { mean: vec![y[origin - 1]; horizon], sd: sd.clone() })
-            .collect())
+        watched(origins, horizon, &task.cancel)
+            .map(|origin| Ok(Path { mean: vec![y[*origin? - 1]; horizon], sd: sd.clone() }))
+            .collect()
     }
 
     fn detail(&self) -> Value {

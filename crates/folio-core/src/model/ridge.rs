@@ -9,6 +9,7 @@ use smartcore::linalg::traits::cholesky::CholeskyDecomposable;
 use super::tabular::{self, Predictor, Regression, Sample, by_feature, mean_squared_error};
 use super::{Failure, Fitted, Model};
 use crate::task::Task;
+use crate::work;
 
 /// Ridge regression on the features, direct for each of a few steps.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +40,14 @@ impl Regression for Ridge {
         let (mut least, mut chosen) = (sample.error_of_mean(), None);
         for penalty in PENALTIES {
             task.cancel.check()?;
+            work::count(4 * sample.x.len());
             let predictions = train.solve(penalty)?.predictions(sample.rows(&sample.validation));
             let error = mean_squared_error(target, |row| predictions[row]);
             if error < least {
                 (least, chosen) = (error, Some(penalty));
             }
         }
+        task.cancel.check()?;
         let Some(penalty) = chosen else { return Ok(None) };
         // Once more, on all rows: the latest know the most of the present.
         Ok(Some(Box::new(Equations::new(sample.x.view(), &sample.target).solve(penalty)?)))
@@ -64,6 +67,7 @@ struct Equations {
 
 impl Equations {
     fn new(x: ArrayView2<'_, f64>, target: &[f64]) -> Equations {
+        work::count(x.len() * (4 + x.ncols() / 8));
         let rows = x.nrows() as f64;
         let center = x.sum_axis(Axis(0)) / rows;
         let mut standardised = &x - &center;

@@ -10,6 +10,10 @@
 //! but solved for, by least squares. What remains to be searched has one to three dimensions.
 
 use super::{Failure, Path};
+use crate::work;
+
+/// What an observation takes in the three filters of an initial state.
+const FILTERS: usize = 8;
 
 /// The smoothing parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,6 +57,7 @@ impl Smoothing {
 
     /// The initial state that minimises the sum of squared errors over `y`, and that sum.
     pub(crate) fn best_initial_state(&self, y: &[f64], slope: InitialSlope) -> (State, f64) {
+        work::count(FILTERS * y.len());
         // Three filters side by side: the series from a state of zero (but for a fixed slope), and what a unit of
         // initial level and of initial slope add to its errors.
         let fixed = if let InitialSlope::Fixed(slope) = slope { slope } else { 0.0 };

@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use super::features::{self, NAMES, Scale, WARMUP};
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::Task;
+use crate::work;
 
 /// The steps that have a regression of their own: a day and a week. Beyond the last one the excess return stays as it
 /// is: what the features know does not reach further. A month has too few returns that do not overlap.
@@ -108,10 +109,11 @@ pub(crate) fn fit(
 ) -> Result<Box<dyn Fitted>, Failure> {
     require_observations(model, y)?;
     let scale = Scale::of(y)?;
-    let x = features::matrix(y, WARMUP + 1..y.len(), scale);
+    let x = features::matrix(y, WARMUP + 1..y.len(), scale, &task.cancel)?;
     let mut knots = Vec::new();
     for step in KNOTS.into_iter().filter(|&step| step == 1 || step <= horizon) {
         task.cancel.check()?;
+        work::count(x.len() + 20 * y.len());
         let predictor = regression.fit(&sample(y, &x, step, scale), task)?;
         knots.push(Knot { step, predictor });
     }
@@ -160,9 +162,10 @@ impl Fitted for Fit {
         // The first knot, of no return at all, is the origin itself.
         let mut excess = vec![(0, vec![0.0; origins.len()])];
         if !origins.is_empty() && self.knots.iter().any(|knot| knot.predictor.is_some()) {
-            let x = features::matrix(y, origins.iter().copied(), self.scale);
+            let x = features::matrix(y, origins.iter().copied(), self.scale, &task.cancel)?;
             for knot in &self.knots {
                 task.cancel.check()?;
+                work::count(20 * x.len());
                 excess.push((knot.step, self.excess_returns(knot, &x)?));
             }
         }
@@ -250,7 +253,7 @@ mod tests {
     fn a_sample_keeps_validation_apart() {
         let y: Vec<f64> = (0..400).map(|t| (t as f64 * 0.7).sin()).collect();
         let scale = Scale::of(&y).unwrap();
-        let x = features::matrix(&y, WARMUP + 1..y.len(), scale);
+        let x = features::matrix(&y, WARMUP + 1..y.len(), scale, &crate::task::Cancel::default()).unwrap();
         for step in KNOTS {
             let sample = sample(&y, &x, step, scale);
             assert_eq!(sample.x.nrows(), sample.target.len());

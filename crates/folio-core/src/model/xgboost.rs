@@ -16,6 +16,7 @@ use super::features::NAMES;
 use super::tabular::{self, Predictor, Regression, Sample, by_feature, mean_squared_error};
 use super::{Failure, Fitted, Model};
 use crate::task::{Seed, Task};
+use crate::work;
 
 /// Gradient boosted trees on the features, direct for each of a few steps.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +26,10 @@ pub struct XgBoost;
 const MAX_ROUNDS: usize = 60;
 /// The search ends when so many rounds have not lowered the validation error.
 const PATIENCE: usize = 12;
+
+/// What a round takes, and what each row takes in it.
+const ROUND: usize = 100_000;
+const ROUND_ROW: usize = 100;
 
 /// What is not the default of XGBoost's documentation, by its names there.
 const PARAMETERS: [(&str, &str); 15] = [
@@ -72,6 +77,7 @@ impl Regression for XgBoost {
         let mut booster = booster(&[&data], task.seed)?;
         for round in 0..rounds {
             task.cancel.check()?;
+            work::count(ROUND + ROUND_ROW * sample.x.nrows());
             booster.update(&data, round as i32)?;
         }
         let gain = gain(&booster)?;
@@ -89,6 +95,7 @@ fn best_rounds(sample: &Sample, task: &Task) -> Result<usize, Failure> {
     let (mut best, mut least) = (0, sample.error_of_mean());
     for round in 0..MAX_ROUNDS {
         task.cancel.check()?;
+        work::count(ROUND + ROUND_ROW * sample.x.nrows());
         booster.update(&train, round as i32)?;
         let predictions = booster.predict(&validation)?;
         let error = mean_squared_error(target, |row| f64::from(predictions[row]));

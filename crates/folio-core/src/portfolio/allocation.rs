@@ -7,7 +7,7 @@ use super::whole_shares;
 use crate::input;
 use crate::panel::{PricePanel, Series};
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// How whole shares are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,22 @@ impl Method {
         })
     }
 }
+
+/// The most shares of a ticker: beyond this not every whole number is a double, so that one share more is none.
+const MAX_SHARES: f64 = (1_u64 << 53) as f64;
+
+/// The most money on a side of a portfolio: a few times as much is still a double.
+const MAX_VALUE: f64 = 1e300;
+
+/// What the value has to be.
+const EXPECTED_VALUE: &str = "money, over 0 and at most 1e300 on a side";
+
+/// The most single shares that are bought for each ticker after its weight was rounded down. A ticker with one more than
+/// that has its weight, so there is one; rounding may add another.
+const MAX_EXTRA: usize = 4;
+
+/// What a ticker takes in a step of the greedy method.
+const STEP: usize = 5;
 
 /// What is said where an exact allocation was asked for and its search came to no end.
 const NO_PROOF: &str = "greedy: exact came to no end";
@@ -127,8 +143,8 @@ pub fn positions(
 ///
 /// # Errors
 /// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for a missing price or one
-/// that is not over zero, a value that is not over zero, weights without a long position, or a value under the price
-/// of every share.
+/// that is not over zero, a value that is not over zero, weights without a long position or whose sum is not finite, a
+/// value under the price of every share or one that buys over 2^53 of them; [`Error::Cancelled`].
 pub fn discrete_allocation(
     universe: &Universe,
     weights: &BTreeMap<String, f64>,
@@ -137,7 +153,7 @@ pub fn discrete_allocation(
     method: Method,
     cancel: &Cancel,
 ) -> Result<DiscreteAllocation> {
-    let value = input::within("value", value, |value| value > 0.0, "money, over 0")?;
+    let value = input::within("value", value, |value| value > 0.0 && value <= MAX_VALUE, EXPECTED_VALUE)?;
     let weights = universe.join_or(weights, 0.0)?;
     let prices = universe.join("prices", prices)?;
     for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {
@@ -156,6 +172,8 @@ pub fn discrete_allocation(
     let side = |sign: f64| -> Vec<f64> { weights.iter().map(|weight| (sign * weight).max(0.0)).collect() };
     let (longs, shorts) = (side(1.0), side(-1.0));
     let (long, short): (f64, f64) = (longs.iter().sum(), shorts.iter().sum());
+    input::within("weights", long, f64::is_finite, "long weights with a finite sum")?;
+    input::within("weights", short, f64::is_finite, "short weights with a finite sum")?;
     if long <= 0.0 {
         return Err(Error::InvalidArgument {
             argument: "weights",
@@ -163,8 +181,13 @@ pub fn discrete_allocation(
             expected: "a long position".to_owned(),
         });
     }
-    let bought = buy(&longs, long, &prices, value, method, cancel)?;
-    let sold = buy(&shorts, short, &prices, value * short, method, cancel)?;
+    let buy = |weights: &[f64], total: f64, value: f64| {
+        require_countable(universe, weights, total, &prices, value)?;
+        buy(weights, total, &prices, value, method, cancel)
+    };
+    let bought = buy(&longs, long, value)?;
+    input::within("value", value * short, |short| short <= MAX_VALUE, EXPECTED_VALUE)?;
+    let sold = buy(&shorts, short, value * short)?;
     let shares: Vec<i64> = bought.shares.iter().zip(&sold.shares).map(|(long, short)| long - short).collect();
     if shares.iter().all(|count| *count == 0) {
         let wanted = (0..prices.len()).filter(|&i| weights[i] != 0.0).map(|i| prices[i]);
@@ -183,6 +206,30 @@ pub fn discrete_allocation(
     Ok(DiscreteAllocation { shares, leftover: bought.leftover + sold.leftover, method })
 }
 
+/// Fails where the money of one side buys more shares of a ticker than can be counted.
+fn require_countable(
+    universe: &Universe,
+    weights: &[f64],
+    total: f64,
+    prices: &[f64],
+    value: f64,
+) -> Result<()> {
+    for (ticker, (weight, price)) in universe.tickers().iter().zip(weights.iter().zip(prices)) {
+        let shares = weight / total * value / price;
+        // A side without weights divides by zero, and buys nothing. Written so that a NaN of the other side fails.
+        if *weight > 0.0 && !(shares <= MAX_SHARES) {
+            return Err(Error::InvalidArgument {
+                argument: "value",
+                value: format!("{value}, which buys {shares:e} shares of {ticker} at {price}"),
+                expected: format!(
+                    "at most {MAX_SHARES} shares of a ticker, beyond which they cannot be counted"
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// One side of a portfolio. Weights are not negative and sum to `total`.
 fn buy(
     weights: &[f64],
@@ -195,7 +242,7 @@ fn buy(
     if total <= 0.0 {
         return Ok(DiscreteAllocation { shares: vec![0; weights.len()], leftover: 0.0, method: "none" });
     }
-    let (shares, leftover) = greedy(weights, total, prices, value);
+    let (shares, leftover) = greedy(weights, total, prices, value, cancel)?;
     let greedy = DiscreteAllocation { shares, leftover, method: "greedy" };
     if method == Method::Greedy {
         return Ok(greedy);
@@ -211,7 +258,17 @@ fn buy(
 }
 
 /// The shares of one side, and the money left. Weights are not negative and sum to `total`.
-fn greedy(weights: &[f64], total: f64, prices: &[f64], value: f64) -> (Vec<i64>, f64) {
+///
+/// With r the amount that a ticker is short of, it is under its weight where its r / amount is over that of the whole. One
+/// share more than its weight pays for makes its r negative, so a ticker is bought once, and the steps are no more than the
+/// tickers, but for rounding.
+fn greedy(
+    weights: &[f64],
+    total: f64,
+    prices: &[f64],
+    value: f64,
+    cancel: &Cancel,
+) -> Result<(Vec<i64>, f64)> {
     let ideal: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
     let mut shares: Vec<i64> =
         ideal.iter().zip(prices).map(|(share, price)| (share * value / price) as i64).collect();
@@ -219,7 +276,9 @@ fn greedy(weights: &[f64], total: f64, prices: &[f64], value: f64) -> (Vec<i64>,
         shares.iter().zip(prices).map(|(count, price)| *count as f64 * price).sum()
     };
     let mut left = value - spent(&shares);
-    loop {
+    for _ in 0..MAX_EXTRA * prices.len() {
+        cancel.check()?;
+        work::count(STEP * prices.len());
         let invested = spent(&shares);
         let deficit = |i: usize| {
             let now = if invested > 0.0 { shares[i] as f64 * prices[i] / invested } else { 0.0 };
@@ -227,9 +286,10 @@ fn greedy(weights: &[f64], total: f64, prices: &[f64], value: f64) -> (Vec<i64>,
         };
         let affordable = (0..prices.len()).filter(|&i| prices[i] <= left && deficit(i) > 0.0);
         let Some(next) = affordable.max_by(|&a, &b| deficit(a).total_cmp(&deficit(b)).then(b.cmp(&a))) else {
-            return (shares, left);
+            break;
         };
         shares[next] += 1;
         left -= prices[next];
     }
+    Ok((shares, left))
 }

@@ -123,17 +123,17 @@ fn posterior(
         return Ok(Ok(Posterior { mean: prior.to_owned(), covariance, uncertainty }));
     }
     // P tau Sigma, and the covariance of the views under the prior.
-    let reach = p.dot(&covariance) * tau;
-    let system = reach.dot(&p.t()) + omega;
+    let reach = linalg::product(p, covariance, cancel)? * tau;
+    let system = linalg::product(reach.view(), p.t(), cancel)? + omega;
     let Some(factor) = Cholesky::new(linalg::to_faer(system.view()), cancel)? else {
         return Ok(Err(clash(&system)));
     };
     // With L L' = P tau Sigma P' + Omega: half = L^-1 P tau Sigma, so that half' half is what the views explain.
     let mut half = linalg::to_faer(reach.view());
-    factor.solve_lower(half.as_mut());
+    factor.solve_lower(half.as_mut(), cancel)?;
     let surprise = &q - &p.dot(&prior);
     let mut scaled = Mat::from_fn(k, 1, |i, _| surprise[i]);
-    factor.solve_lower(scaled.as_mut());
+    factor.solve_lower(scaled.as_mut(), cancel)?;
     let half = Array2::from_shape_fn((k, n), |(i, j)| half[(i, j)]);
     let scaled = Array1::from_shape_fn(k, |i| scaled[(i, 0)]);
     let uncertainty = &covariance * tau - linalg::gram(&half, cancel)?;
@@ -332,12 +332,18 @@ impl Model<'_> {
         if q.is_empty() {
             return Ok(Array1::zeros(0));
         }
-        let system = p.dot(self.covariance).dot(&p.t());
+        let system = self.under_prior(p, cancel)?;
         let (values, vectors) = linalg::eigen(system.view(), cancel)?;
         let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(*value));
         let inverse = values.mapv(|value| if value > DEPENDENT_VIEW * largest { 1.0 / value } else { 0.0 });
         let surprise = q - &p.dot(self.prior);
         Ok(vectors.dot(&(vectors.t().dot(&surprise) * &inverse)))
+    }
+
+    /// P Sigma P'.
+    fn under_prior(&self, p: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
+        let reach = linalg::product(p.view(), self.covariance.view(), cancel)?;
+        linalg::product(reach.view(), p.t(), cancel)
     }
 
     fn view_returns(&self, p: &Array2<f64>, certain: &Array1<f64>) -> Vec<Option<f64>> {
@@ -361,7 +367,7 @@ impl Model<'_> {
         cancel: &Cancel,
     ) -> Result<Vec<ViewReport>> {
         let (tau, delta) = (self.tau.value(), self.risk_aversion.value());
-        let prior_views = p.dot(self.covariance).dot(&p.t());
+        let prior_views = self.under_prior(p, cancel)?;
         let surprise = q - &p.dot(self.prior);
         let excess = p.dot(&(&posterior.mean - self.risk_free_rate));
         let solve = |matrix: Array2<f64>, rhs: &Array1<f64>| -> Result<Array1<f64>> {

@@ -1,11 +1,12 @@
 //! Covariance matrices of daily returns, annualised.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
 use super::solver::linalg::{self, Cholesky};
 use super::universe::Universe;
 use crate::panel::ReturnPanel;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
 
 /// Trading days a year: what daily variances and means are multiplied by.
@@ -26,6 +27,9 @@ const ASYMMETRY: f64 = 1e-8;
 
 /// What [`FixMethod::Diag`] adds, as a multiple of the smallest eigenvalue: PyPortfolioOpt's.
 const DIAGONAL: f64 = 1.1;
+
+/// What a power of any exponent takes.
+const POWER: usize = 50;
 
 /// How a covariance is estimated from returns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -132,7 +136,8 @@ impl CovarianceMethod {
             let found = panel.tickers().iter().map(|ticker| (ticker.clone(), returns.nrows())).collect();
             return Err(Error::TooShort { need: 2, found });
         }
-        for (ticker, column) in panel.tickers().iter().zip(returns.columns()) {
+        for pair in watched(panel.tickers().iter().zip(returns.columns()), returns.nrows(), cancel) {
+            let (ticker, column) = pair?;
             if let Some(bad) = column.iter().find(|value| !value.is_finite()) {
                 return Err(Error::InvalidArgument {
                     argument: "returns",
@@ -155,16 +160,16 @@ impl CovarianceMethod {
             let shortfalls = returns.mapv(|value| (value - benchmark).min(0.0));
             return Ok((linalg::gram(&shortfalls, cancel)? / days, None));
         }
-        let centred = centre(returns);
+        let centred = centre(returns, cancel)?;
         if let CovarianceMethod::Exponential { span } = self {
             return Ok((exponentially_weighted(&centred, span, cancel)?, None));
         }
         let gram = linalg::gram(&centred, cancel)?;
         let (matrix, shrinkage) = match self {
-            CovarianceMethod::LedoitWolf => constant_variance(&centred, gram / days),
-            CovarianceMethod::LedoitWolfConstantCorrelation => constant_correlation(&centred, gram),
-            CovarianceMethod::LedoitWolfSingleFactor => single_factor(&centred, gram / days),
-            CovarianceMethod::Oas => oracle_approximating(days, gram / days),
+            CovarianceMethod::LedoitWolf => constant_variance(&centred, gram / days, cancel)?,
+            CovarianceMethod::LedoitWolfConstantCorrelation => constant_correlation(&centred, gram, cancel)?,
+            CovarianceMethod::LedoitWolfSingleFactor => single_factor(&centred, gram / days, cancel)?,
+            CovarianceMethod::Oas => oracle_approximating(days, gram / days, cancel)?,
             CovarianceMethod::Denoised => return Ok((denoised(days, gram / (days - 1.0), cancel)?, None)),
             _ => return Ok((gram / (days - 1.0), None)),
         };
@@ -263,7 +268,7 @@ pub(crate) fn semidefinite(
     size: usize,
     cancel: &Cancel,
 ) -> Result<Array2<f64>> {
-    check_symmetric(argument, matrix, size)?;
+    check_symmetric(argument, matrix, size, cancel)?;
     let matrix = (&matrix + &matrix.t()) / 2.0;
     let mean_variance = matrix.diag().sum() / size.max(1) as f64;
     let mut shifted = linalg::to_faer(matrix.view());
@@ -279,7 +284,12 @@ pub(crate) fn semidefinite(
     Ok(matrix)
 }
 
-fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: usize) -> Result<()> {
+fn check_symmetric(
+    argument: &'static str,
+    matrix: ArrayView2<'_, f64>,
+    size: usize,
+    cancel: &Cancel,
+) -> Result<()> {
     let invalid = |value: String, expected: &str| {
         Err(Error::InvalidArgument { argument, value, expected: expected.to_owned() })
     };
@@ -291,7 +301,8 @@ fn check_symmetric(argument: &'static str, matrix: ArrayView2<'_, f64>, size: us
         return invalid(bad.to_string(), "finite elements");
     }
     let largest = matrix.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-    for ((i, j), value) in matrix.indexed_iter() {
+    for element in watched(matrix.indexed_iter(), 4, cancel) {
+        let ((i, j), value) = element?;
         if (value - matrix[[j, i]]).abs() > ASYMMETRY * largest {
             return invalid(
                 format!("element {},{} is {value}, {},{} is {}", i + 1, j + 1, j + 1, i + 1, matrix[[j, i]]),
@@ -350,7 +361,7 @@ pub fn fix_nonpositive_semidefinite(
     cancel: &Cancel,
 ) -> Result<Fixed> {
     let size = matrix.nrows();
-    check_symmetric("matrix", matrix, size)?;
+    check_symmetric("matrix", matrix, size, cancel)?;
     let given: Array2<f64> = (&matrix + &matrix.t()) / 2.0;
     let (values, vectors) = linalg::eigen(given.view(), cancel)?;
     let smallest_eigenvalue = values.first().copied().unwrap_or_default();
@@ -360,7 +371,7 @@ pub fn fix_nonpositive_semidefinite(
     let fixed = match method {
         FixMethod::Spectral => {
             let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt());
-            scaled.dot(&scaled.t())
+            linalg::product(scaled.view(), scaled.t(), cancel)?
         }
         FixMethod::Diag => &given - &(Array2::<f64>::eye(size) * (DIAGONAL * smallest_eigenvalue)),
     };
@@ -369,9 +380,23 @@ pub fn fix_nonpositive_semidefinite(
     Ok(Fixed { matrix: fixed, smallest_eigenvalue, largest_change })
 }
 
-fn centre(returns: &Array2<f64>) -> Array2<f64> {
-    let mean = returns.sum_axis(Axis(0)) / returns.nrows() as f64;
-    returns - &mean
+fn centre(returns: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
+    let (days, n) = returns.dim();
+    let mut mean = Array1::<f64>::zeros(n);
+    for (first, columns) in linalg::chunks(n, work::PRODUCTS * days) {
+        cancel.check()?;
+        work::count(columns * days);
+        let part = first..first + columns;
+        let sums = returns.slice(s![.., part.clone()]).sum_axis(Axis(0));
+        mean.slice_mut(s![part]).assign(&sums);
+    }
+    mean /= days as f64;
+    let mut centred = returns.clone();
+    for row in watched(centred.rows_mut(), n, cancel) {
+        let mut row = row?;
+        row -= &mean;
+    }
+    Ok(centred)
 }
 
 fn exponentially_weighted(centred: &Array2<f64>, span: f64, cancel: &Cancel) -> Result<Array2<f64>> {
@@ -379,33 +404,51 @@ fn exponentially_weighted(centred: &Array2<f64>, span: f64, cancel: &Cancel) -> 
     let days = centred.nrows();
     let weights = Array1::from_shape_fn(days, |day| decay.powf((days - 1 - day) as f64));
     let total = weights.sum();
+    cancel.check()?;
+    work::count(centred.len() + POWER * days);
     let roots = weights.mapv(f64::sqrt).insert_axis(Axis(1));
     Ok(linalg::gram(&(centred * &roots), cancel)? / total)
 }
 
 /// (1 - delta) S + delta F.
-fn shrink(sample: Array2<f64>, target: &Array2<f64>, delta: f64) -> (Array2<f64>, f64) {
-    (sample * (1.0 - delta) + target * delta, delta)
+fn shrink(
+    sample: Array2<f64>,
+    target: &Array2<f64>,
+    delta: f64,
+    cancel: &Cancel,
+) -> Result<(Array2<f64>, f64)> {
+    cancel.check()?;
+    work::count(4 * sample.len());
+    Ok((sample * (1.0 - delta) + target * delta, delta))
 }
 
 /// Ledoit and Wolf, 'A well-conditioned estimator for large-dimensional covariance matrices' (2004), section 3.2;
 /// `sample` has T in the denominator.
 ///
 /// The sum over all pairs of x_i^2 x_j^2 of a day is the square of the day's sum of squares, so b^2 costs O(TN).
-fn constant_variance(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f64) {
+fn constant_variance(
+    centred: &Array2<f64>,
+    sample: Array2<f64>,
+    cancel: &Cancel,
+) -> Result<(Array2<f64>, f64)> {
     let (days, assets) = (centred.nrows() as f64, centred.ncols() as f64);
     let mean_variance = sample.diag().sum() / assets;
     let norm = sample.iter().map(|value| value * value).sum::<f64>();
     let dispersion = (norm - assets * mean_variance * mean_variance) / assets;
-    let fourth = centred.rows().into_iter().map(|row| row.dot(&row).powi(2)).sum::<f64>() / days;
+    let mut fourth = 0.0;
+    for row in watched(centred.rows(), centred.ncols(), cancel) {
+        let row = row?;
+        fourth += row.dot(&row).powi(2);
+    }
+    fourth /= days;
     let error = ((fourth - norm) / (assets * days)).min(dispersion);
     let delta = if error <= 0.0 { 0.0 } else { error / dispersion };
-    shrink(sample, &(Array2::eye(centred.ncols()) * mean_variance), delta)
+    shrink(sample, &(Array2::eye(centred.ncols()) * mean_variance), delta, cancel)
 }
 
 /// Chen, Wiesel, Eldar and Hero, 'Shrinkage algorithms for MMSE covariance estimation' (2010), formula 23 in the
 /// form with 2/p left out that scikit-learn uses; `sample` has T in the denominator.
-fn oracle_approximating(days: f64, sample: Array2<f64>) -> (Array2<f64>, f64) {
+fn oracle_approximating(days: f64, sample: Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, f64)> {
     let n = sample.nrows();
     let assets = n as f64;
     let mean_variance = sample.diag().sum() / assets;
@@ -413,14 +456,18 @@ fn oracle_approximating(days: f64, sample: Array2<f64>) -> (Array2<f64>, f64) {
     let denominator = (days + 1.0) * (alpha - mean_variance.powi(2) / assets);
     let ratio = (alpha + mean_variance.powi(2)) / denominator;
     let delta = if denominator <= 0.0 { 1.0 } else { ratio.min(1.0) };
-    shrink(sample, &(Array2::eye(n) * mean_variance), delta)
+    shrink(sample, &(Array2::eye(n) * mean_variance), delta, cancel)
 }
 
 /// Ledoit and Wolf, 'Honey, I shrunk the sample covariance matrix' (2003), appendix B. Tickers that never move
 /// count as uncorrelated.
 ///
 /// Sums over pairs of terms that are products of a factor of i and a factor of j are products of sums, day by day.
-fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64>, f64) {
+fn constant_correlation(
+    centred: &Array2<f64>,
+    gram: Array2<f64>,
+    cancel: &Cancel,
+) -> Result<(Array2<f64>, f64)> {
     let (t, n) = centred.dim();
     let days = t as f64;
     let sample = &gram / (days - 1.0);
@@ -429,8 +476,9 @@ fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64
     let inverse = sd.mapv(|sd| if sd > 0.0 { 1.0 / sd } else { 0.0 });
     let moving = inverse.iter().filter(|value| **value > 0.0).count() as f64;
     if moving < 2.0 {
-        return (sample, 0.0);
+        return Ok((sample, 0.0));
     }
+    work::count(4 * n * n);
     let correlations = inverse.dot(&sample.dot(&inverse));
     let mean_correlation = (correlations - moving) / (moving * (moving - 1.0));
     let target =
@@ -444,7 +492,8 @@ fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64
     let mut fourth_all = 0.0;
     let mut fourth_own = Array1::<f64>::zeros(n);
     let mut cubes = 0.0;
-    for row in centred.rows() {
+    for row in watched(centred.rows(), 8 * n, cancel) {
+        let row = row?;
         let squares = row.mapv(|value| value * value);
         fourth_all += squares.sum().powi(2);
         fourth_own += &squares.mapv(|value| value * value);
@@ -459,7 +508,8 @@ fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64
         .sum();
     // theta_ii,ij of the appendix: E[(x_i^2 - s_ii)(x_i x_j - s_ij)], with both denominators kept apart.
     let mut theta = cubes / days;
-    for i in 0..n {
+    for i in watched(0..n, 2 * n, cancel) {
+        let i = i?;
         for j in (0..n).filter(|&j| j != i) {
             let rest = second[[i, i]] * sample[[i, j]] + second[[i, j]] * sample[[i, i]]
                 - sample[[i, i]] * sample[[i, j]];
@@ -469,7 +519,7 @@ fn constant_correlation(centred: &Array2<f64>, gram: Array2<f64>) -> (Array2<f64
     let rho = pi_own + mean_correlation * theta;
     let gamma = (&sample - &target).iter().map(|value| value * value).sum::<f64>();
     let delta = intensity(pi_all - rho, gamma, days);
-    shrink(sample, &target, delta)
+    shrink(sample, &target, delta, cancel)
 }
 
 /// kappa / T of the papers, kept between 0 and 1; where the target already is the sample there is nothing to shrink.
@@ -479,13 +529,15 @@ fn intensity(excess: f64, gamma: f64, days: f64) -> f64 {
 
 /// Ledoit and Wolf, 'Improved estimation of the covariance matrix of stock returns' (2003), section 3, with the
 /// equally weighted mean of the tickers as the index; `sample` has T in the denominator.
-fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f64) {
+fn single_factor(centred: &Array2<f64>, sample: Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, f64)> {
     let (t, n) = centred.dim();
     let days = t as f64;
+    cancel.check()?;
+    work::count(2 * centred.len() + 4 * n * n);
     let index = centred.sum_axis(Axis(1)) / n as f64;
     let index_variance = index.dot(&index) / days;
     if index_variance <= 0.0 {
-        return (sample, 0.0);
+        return Ok((sample, 0.0));
     }
     // Covariances with the index.
     let c = centred.t().dot(&index) / days;
@@ -502,7 +554,8 @@ fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f6
     // its asymptotic covariance with the target; on the diagonal the two are the same and cancel.
     let (mut pi, mut rho) = (0.0, 0.0);
     let scaled = &c / index_variance;
-    for (row, &m) in centred.rows().into_iter().zip(&index) {
+    for pair in watched(centred.rows().into_iter().zip(&index), 12 * n, cancel) {
+        let (row, &m) = pair?;
         let along = row.dot(&scaled);
         let squares = row.dot(&row);
         pi += squares * squares - row.iter().map(|x| x.powi(4)).sum::<f64>();
@@ -515,7 +568,7 @@ fn single_factor(centred: &Array2<f64>, sample: Array2<f64>) -> (Array2<f64>, f6
     let off_diagonal = |matrix: &Array2<f64>| (matrix * &sample).sum() - matrix.diag().dot(&sample.diag());
     let rho = rho / days - off_diagonal(&target);
     let delta = intensity(pi - rho, gamma, days);
-    shrink(sample, &target, delta)
+    shrink(sample, &target, delta, cancel)
 }
 
 /// The sample covariance with the eigenvalues of its correlation clipped: those under the Marchenko-Pastur edge
@@ -537,7 +590,7 @@ fn denoised(days: f64, sample: Array2<f64>, cancel: &Cancel) -> Result<Array2<f6
     let noise: Vec<f64> = values.iter().copied().filter(|value| *value <= edge).collect();
     let mean = noise.iter().sum::<f64>() / noise.len().max(1) as f64;
     let scaled = &vectors * &values.mapv(|value| if value <= edge { mean } else { value }.max(0.0).sqrt());
-    let cleaned = scaled.dot(&scaled.t());
+    let cleaned = linalg::product(scaled.view(), scaled.t(), cancel)?;
     let unit =
         Array1::from_shape_fn(
             n,
@@ -552,7 +605,9 @@ fn denoised(days: f64, sample: Array2<f64>, cancel: &Cancel) -> Result<Array2<f6
 /// moved; times the standard deviations (with T in the denominator).
 fn gerber(returns: &Array2<f64>, threshold: f64, cancel: &Cancel) -> Result<Array2<f64>> {
     let (t, n) = returns.dim();
-    let sd = centre(returns).map_axis(Axis(0), |column| (column.dot(&column) / t as f64).sqrt());
+    let sd = centre(returns, cancel)?.map_axis(Axis(0), |column| (column.dot(&column) / t as f64).sqrt());
+    cancel.check()?;
+    work::count(4 * t * n);
     let moves = Array2::from_shape_fn((t, n), |(day, i)| {
         let value = returns[[day, i]];
         if sd[i] > 0.0 && value.abs() >= threshold * sd[i] { value.signum() } else { 0.0 }

@@ -91,7 +91,11 @@ pub fn risk_map(
     };
     let tickers = market.covariance.universe().tickers().to_vec();
     let alone = |index: usize| Array1::from_shape_fn(tickers.len(), |i| f64::from(u8::from(i == index)));
-    let single = (0..tickers.len()).map(|index| performance(market, &alone(index), None)).collect();
+    let single = (0..tickers.len()).map(|index| {
+        cancel.check()?;
+        Ok(performance(market, &alone(index), None))
+    });
+    let single = single.collect::<Result<Vec<Performance>>>()?;
     Ok(RiskMap { frontier, max_sharpe, tickers, single })
 }
 

@@ -7,20 +7,24 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1};
 use serde_json::Value;
 
 use super::covariance::{Covariance, TRADING_DAYS};
 use super::universe::Universe;
 use crate::input;
 use crate::panel::{ReturnPanel, Series};
-use crate::{Error, Result};
+use crate::task::{Cancel, Cancelled};
+use crate::{Error, Result, work};
 
 /// The risk aversion of He and Litterman (1999), 'world average', used where none is given.
 pub const DEFAULT_RISK_AVERSION: f64 = 2.5;
 
 /// The tau of He and Litterman (1999), used where none is given.
 pub const DEFAULT_TAU: f64 = 0.05;
+
+/// What the logarithm of a return takes, which is a call of the C library.
+const LOGARITHM: usize = 150;
 
 /// How uncertain the prior means are, as a share of the covariance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -236,6 +240,7 @@ impl Prior {
         covariance: &Covariance,
         risk_aversion: RiskAversion,
         risk_free_rate: f64,
+        cancel: &Cancel,
     ) -> Result<Array1<f64>> {
         let universe = covariance.universe();
         match self {
@@ -250,7 +255,7 @@ impl Prior {
             Prior::Equal => {
                 Ok(implied_returns(covariance, &equal_weights(universe.len()), risk_aversion, risk_free_rate))
             }
-            Prior::Historical => Ok(historical_returns(returns)),
+            Prior::Historical => Ok(historical_returns(returns, cancel)?),
             Prior::Returns(values) => universe.join("prior", values).map(Array1::from),
         }
     }
@@ -272,12 +277,16 @@ pub fn implied_returns(
 }
 
 /// The compound return a year of each ticker: (the product of 1 + r)^(252 / T) - 1.
-pub fn historical_returns(panel: &ReturnPanel) -> Array1<f64> {
-    let days = panel.returns().nrows() as f64;
-    panel
-        .returns()
-        .columns()
-        .into_iter()
-        .map(|column| (column.iter().map(|value| value.ln_1p()).sum::<f64>() * TRADING_DAYS / days).exp_m1())
-        .collect()
+///
+/// # Errors
+/// [`Cancelled`].
+pub fn historical_returns(panel: &ReturnPanel, cancel: &Cancel) -> Result<Array1<f64>, Cancelled> {
+    let days = panel.returns().nrows();
+    let compound = |column: ArrayView1<'_, f64>| {
+        cancel.check()?;
+        work::count(days * LOGARITHM);
+        let logarithm = column.iter().map(|value| value.ln_1p()).sum::<f64>();
+        Ok((logarithm * TRADING_DAYS / days as f64).exp_m1())
+    };
+    panel.returns().columns().into_iter().map(compound).collect()
 }

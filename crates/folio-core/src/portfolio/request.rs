@@ -121,6 +121,7 @@ impl Request {
             &covariance,
             self.risk_aversion,
             self.risk_free_rate.value(),
+            cancel,
         )?;
         let market_weights = caps.unwrap_or_else(|| market::equal_weights(universe.len()));
         Ok(Ground { covariance, market_weights, prior })

@@ -5,14 +5,21 @@
 //! what rounding down leaves. Branch and bound, depth first, over the tickers in the order of that gain for each unit of
 //! money; the bound lets shares be split, and is then that of a knapsack, filled in the same order.
 
-use crate::Result;
 use crate::task::Cancel;
+use crate::{Result, work};
 
 /// The most nodes of a search: about a second. What is not proven by then is rarely far from the best.
 const MAX_NODES: usize = 5_000_000;
 
-/// Nodes between two looks at the cancel flag; a node takes some 100 ns.
+/// The most numbers of shares that are tried, those included from which no node follows: no other bound holds where a share
+/// costs less than the rounding of the money, and stepping down share by share changes nothing. Ten for each node.
+const MAX_TRIALS: usize = 10 * MAX_NODES;
+
+/// Trials between two looks at the cancel flag.
 const LOOK: usize = 1 << 14;
+
+/// What a trial takes.
+const TRIAL: usize = 100;
 
 /// Differences under this share of the money are rounding.
 const ROUNDING: f64 = 1e-12;
@@ -48,6 +55,7 @@ struct Search<'a> {
     best: Option<Vec<i64>>,
     least: f64,
     nodes: usize,
+    trials: usize,
     cancel: &'a Cancel,
 }
 
@@ -93,11 +101,12 @@ pub(crate) fn nearest(
         best: None,
         least: deviation(known, prices, amounts) - ROUNDING * money,
         nodes: 0,
+        trials: 0,
         tickers,
         cancel,
     };
     search.visit(0, 0.0, 0.0)?;
-    Ok((search.nodes < MAX_NODES).then(|| search.best.unwrap_or_else(|| known.to_vec())))
+    Ok((!search.is_over()).then(|| search.best.unwrap_or_else(|| known.to_vec())))
 }
 
 fn sums_from(tickers: &[Ticker], of: impl Fn(&Ticker) -> f64) -> Vec<f64> {
@@ -117,29 +126,27 @@ fn sums_before(tickers: &[Ticker], of: impl Fn(&Ticker) -> f64) -> Vec<f64> {
 }
 
 impl Search<'_> {
+    /// Whether the search ended without a proof.
+    fn is_over(&self) -> bool {
+        self.nodes >= MAX_NODES || self.trials >= MAX_TRIALS
+    }
+
     /// Decides on the tickers from `place` on, after `spent` and `deviation` for those before.
     fn visit(&mut self, place: usize, spent: f64, deviation: f64) -> Result<()> {
         self.nodes += 1;
-        if self.nodes.is_multiple_of(LOOK) {
-            self.cancel.check()?;
-        }
-        let Some(ticker) = self.tickers.get(place) else {
-            self.least = deviation - ROUNDING * self.money;
-            let mut best = vec![0; self.shares.len()];
-            for (ticker, shares) in self.tickers.iter().zip(&self.shares) {
-                best[ticker.place] = *shares;
-            }
-            self.best = Some(best);
-            return Ok(());
+        let Some(&Ticker { price, floor, rest, .. }) = self.tickers.get(place) else {
+            return self.keep(deviation);
         };
-        let (price, floor, rest) = (ticker.price, ticker.floor, ticker.rest);
         let most = if place < self.gaining { floor + 1 } else { floor };
-        for shares in (0..=most).rev() {
-            let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
-            let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
-            if self.nodes >= MAX_NODES {
+        // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
+        let paid = ((self.money - spent) / price).floor() as i64;
+        for shares in (0..=most.min(paid.saturating_add(1))).rev() {
+            self.take(1)?;
+            if self.is_over() {
                 return Ok(());
             }
+            let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
+            let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
             let bound = self.bound(place + 1, spent, deviation);
             if bound < self.least {
                 self.shares[place] = shares;
@@ -149,6 +156,28 @@ impl Search<'_> {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Keeps the shares of the path, the best so far.
+    fn keep(&mut self, deviation: f64) -> Result<()> {
+        self.take(self.tickers.len())?;
+        self.least = deviation - ROUNDING * self.money;
+        let best = self.best.get_or_insert_with(|| vec![0; self.shares.len()]);
+        for (ticker, shares) in self.tickers.iter().zip(&self.shares) {
+            best[ticker.place] = *shares;
+        }
+        Ok(())
+    }
+
+    /// Counts what is about to be done, with a look at the cancel flag now and then.
+    fn take(&mut self, trials: usize) -> Result<()> {
+        let before = self.trials;
+        self.trials += trials;
+        if before / LOOK < self.trials / LOOK {
+            self.cancel.check()?;
+        }
+        work::count(TRIAL * trials);
         Ok(())
     }
 

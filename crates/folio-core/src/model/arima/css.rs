@@ -3,6 +3,7 @@
 use super::arma::{Arma, MAX_LAG, Matrix, Vector};
 use super::optimize::{cholesky, solve};
 use crate::task::{Cancel, Cancelled};
+use crate::work;
 
 /// The longest autoregression whose residuals stand in for the innovations; 10 log10(n) of them is usual.
 const MAX_LONG_LAGS: usize = 40;
@@ -13,6 +14,9 @@ const START_RADIUS: f64 = 1.002;
 /// The steps end where one gains less than this in units of the log-likelihood.
 const TOLERANCE: f64 = 1e-3;
 
+/// What an observation takes in the filters of a conditional sum of squares.
+const FILTER: usize = 10;
+
 /// The most Levenberg-Marquardt steps: this is a start, the likelihood decides.
 pub(super) const MAX_STEPS: usize = 25;
 
@@ -22,6 +26,7 @@ pub(super) fn long_residuals(z: &[f64], cancel: &Cancel) -> Result<Vec<f64>, Can
     let lags = ((10.0 * (n as f64).log10()) as usize).min(n / 4).min(MAX_LONG_LAGS);
     let autocovariance = |lag: usize| {
         cancel.check()?;
+        work::count(n);
         Ok(inner_product(&z[lag..], &z[..n - lag]))
     };
     let gamma = (0..=lags).map(autocovariance).collect::<Result<Vec<f64>, Cancelled>>()?;
@@ -43,6 +48,7 @@ pub(super) fn long_residuals(z: &[f64], cancel: &Cancel) -> Result<Vec<f64>, Can
     let mut residuals = z.to_vec();
     for (lag, a) in (1..).zip(&a) {
         cancel.check()?;
+        work::count(n);
         for (out, z) in residuals[lag..].iter_mut().zip(z) {
             *out -= a * z;
         }
@@ -69,6 +75,7 @@ pub(super) fn hannan_rissanen(
         false => &residuals[m - 1 - (i - p)..][..count],
     };
     cancel.check()?;
+    work::count(count * (k + 1) * (k + 1) / 4);
     let (mut normal, right) = normal_equations(k, column, &z[m..]);
     for (i, row) in normal.iter_mut().enumerate() {
         // The regressors are nearly collinear where the process has little memory.
@@ -182,6 +189,7 @@ impl ConditionalLeastSquares {
     }
 
     fn linearise(&mut self, z: &[f64], p: usize, q: usize, u: &Vector) -> Linearised {
+        work::count(z.len() * (FILTER + (p + q) * (p + q) / 4));
         let arma = Arma::from_unconstrained(p, q, u);
         self.filter(z, &arma);
         let first = MAX_LAG + p.min(z.len());

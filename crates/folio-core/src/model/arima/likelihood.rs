@@ -7,6 +7,10 @@
 //! and 1, which they do geometrically, a step costs p + q.
 
 use super::arma::{Arma, MAX_LAG};
+use crate::work;
+
+/// What an observation takes in the innovations algorithm.
+const INNOVATION: usize = 8;
 
 /// How near the factors must be to their limit to be replaced by it: far under what the optimiser's difference
 /// quotients can see, far over the rounding of the recursion.
@@ -198,6 +202,7 @@ impl Likelihood {
     /// The profile likelihood of `z`, with a mean to be estimated or none; `None` where the process is not
     /// stationary or a sum is not a positive finite number.
     pub fn profile(&mut self, arma: &Arma, z: &[f64], constant: bool) -> Option<Profile> {
+        work::count(INNOVATION * z.len());
         if !self.factors.compute(arma, z.len()) {
             return None;
         }

@@ -1,6 +1,7 @@
 //! The KPSS test of level stationarity, which decides whether the series is differenced.
 
 use crate::task::{Cancel, Cancelled};
+use crate::work;
 
 /// The 5 % critical value of the level statistic (Kwiatkowski, Phillips, Schmidt & Shin 1992, table 1).
 const CRITICAL_5_PERCENT: f64 = 0.463;
@@ -31,6 +32,7 @@ fn kpss_level(y: &[f64], cancel: &Cancel) -> Result<f64, Cancelled> {
     let mut long_run: f64 = residuals.iter().map(|e| e * e).sum();
     for lag in 1..=lags.min(residuals.len().saturating_sub(1)) {
         cancel.check()?;
+        work::count(residuals.len());
         let weight = 1.0 - lag as f64 / (lags as f64 + 1.0);
         let covariance: f64 = residuals[lag..].iter().zip(&residuals).map(|(a, b)| a * b).sum();
         long_run += 2.0 * weight * covariance;

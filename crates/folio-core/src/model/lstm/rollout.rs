@@ -2,9 +2,10 @@
 
 use super::lanes::{self, Kernel, LANES, Lanes, Vector};
 use super::network::Tape;
-use super::{SHAPE, WARM_UP};
+use super::{SHAPE, STEP, WARM_UP};
 use crate::model::Failure;
 use crate::task::Task;
+use crate::work;
 
 /// One network's forecasts of the standardised returns `origin`, `origin + 1`, ... from the inputs before `origin`: per
 /// origin `steps` numbers. Further steps take the forecast of the step before for their input.
@@ -20,6 +21,7 @@ pub(super) fn rollout(
     let mut rows = vec![Lanes::ZERO; steps];
     for origins in origins.chunks(LANES) {
         task.cancel.check()?;
+        work::count((WARM_UP + steps) * STEP);
         lanes::run(Rollout { tape: &mut tape, parameters, x, origins, rows: &mut rows });
         paths.extend((0..origins.len()).map(|lane| rows.iter().map(|row| row.0[lane]).collect::<Vec<f32>>()));
     }

@@ -8,9 +8,10 @@ use rand_pcg::Pcg64;
 use super::adam::{Adam, cosine};
 use super::lanes::{self, Kernel, LANES, Lanes, Vector};
 use super::network::Tape;
-use super::{MEMBERS, SHAPE, WARM_UP};
+use super::{MEMBERS, SHAPE, STEP, WARM_UP};
 use crate::model::Failure;
 use crate::task::Task;
+use crate::work;
 
 /// Targets of a training segment: one step of the optimiser learns from [`LANES`] of them. The gradient goes back to
 /// the segment's start.
@@ -90,6 +91,8 @@ pub(super) fn train(sample: Sample<'_>, task: &Task) -> Result<Trained, Failure>
         let rate = cosine(RATE, update as f64 / UPDATES as f64);
         for member in &mut members {
             task.cancel.check()?;
+            // Forward and twice as much backward.
+            work::count(3 * (BURN_IN + SEGMENT) * STEP);
             member.update(sample, &mut tape, &mut gradient, rate, update);
         }
         if update % JUDGED_EVERY == 0 {
@@ -262,6 +265,7 @@ impl Judge {
         for (member, blocks) in members.iter().zip(&self.blocks) {
             for blocks in blocks.chunks(LANES) {
                 task.cancel.check()?;
+                work::count((WARM_UP + BLOCK) * STEP);
                 let parameters = &member.average;
                 lanes::run(SquaredError { tape: &mut self.tape, parameters, sample, blocks, sum: &mut sum });
                 count += blocks.iter().map(ExactSizeIterator::len).sum::<usize>();

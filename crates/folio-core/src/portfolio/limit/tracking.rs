@@ -23,6 +23,7 @@ use crate::portfolio::solver::quadratic::{Family, Point, variance};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::portfolio::universe::Universe;
 use crate::task::Cancel;
+use crate::work;
 
 /// By how much the weights of a benchmark may miss the sum that those of the portfolio have.
 const BUDGET: f64 = 1e-6;
@@ -78,6 +79,7 @@ pub(crate) struct Ball {
 impl Ball {
     /// The length of root x - centre.
     pub(crate) fn distance(&self, x: &Array1<f64>) -> f64 {
+        work::count(self.root.len());
         let apart = self.root.dot(x) - &self.centre;
         apart.dot(&apart).sqrt()
     }
@@ -135,12 +137,17 @@ impl Tracking {
         let scaled = &vectors * &values.mapv(|value| value.max(0.0).sqrt() / self.largest);
         let root = scaled.reversed_axes();
         let centre = root.dot(&self.benchmark);
-        Ok(Ball { root: trades.map_or_else(|| root.clone(), |trades| trades.forms(&root)), centre })
+        let root = match trades {
+            Some(trades) => trades.forms(&root, cancel)?,
+            None => root,
+        };
+        Ok(Ball { root, centre })
     }
 
     /// The u at which the weights base + u slope have the tracking error, the larger of the two.
     pub(crate) fn root(&self, base: &Array1<f64>, slope: &Array1<f64>) -> Option<f64> {
         let start = base - &self.benchmark;
+        work::count(self.sigma.len());
         let along = self.sigma.dot(slope);
         let (square, half) = (slope.dot(&along), start.dot(&along));
         let rest = variance(&self.sigma, start.view()) - self.largest * self.largest;
@@ -224,6 +231,7 @@ impl Programs<'_> {
         let shared = self.family.along(towards.clone(), away.clone());
         move |u, near| {
             let Some(sigma) = self.sigma else { return shared.at(u, near, self.cancel) };
+            work::count(4 * sigma.len());
             let hessian = self.hessian * u + sigma * (1.0 - u);
             let family = Family::new(&hessian, &away, self.set, self.cancel)?;
             family.along(towards.clone(), away.clone()).at(u, near, self.cancel)

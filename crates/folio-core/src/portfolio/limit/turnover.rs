@@ -18,7 +18,11 @@ use crate::portfolio::solver::polytope::{Polytope, Row};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::portfolio::universe::{PerTicker, Universe};
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
+
+/// What an element of a form over the variables takes: each is looked up by its piece.
+const SPREAD: usize = 4;
 
 /// What trades and leverage may come to; no limit by default.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -160,22 +164,35 @@ impl Trades {
     }
 
     /// H over the variables.
-    pub(crate) fn hessian(&self, hessian: &Array2<f64>) -> Array2<f64> {
+    pub(crate) fn hessian(&self, hessian: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
         let current = Array1::from(self.current.clone());
+        work::count(hessian.len());
         let carried = hessian.dot(&current);
         let constant = current.dot(&carried);
         let size = self.pieces.len() + 1;
-        Array2::from_shape_fn((size, size), |(i, j)| match (self.pieces.get(i), self.pieces.get(j)) {
-            (Some(a), Some(b)) => a.sign * b.sign * hessian[[a.ticker, b.ticker]],
-            (Some(piece), None) | (None, Some(piece)) => piece.sign * carried[piece.ticker],
-            (None, None) => constant,
-        })
+        let mut spread = Array2::zeros((size, size));
+        for row in watched(spread.rows_mut().into_iter().enumerate(), SPREAD * size, cancel) {
+            let (i, mut row) = row?;
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = match (self.pieces.get(i), self.pieces.get(j)) {
+                    (Some(a), Some(b)) => a.sign * b.sign * hessian[[a.ticker, b.ticker]],
+                    (Some(piece), None) | (None, Some(piece)) => piece.sign * carried[piece.ticker],
+                    (None, None) => constant,
+                };
+            }
+        }
+        Ok(spread)
     }
 
     /// Forms over the weights, a row each, as forms over the variables.
-    pub(crate) fn forms(&self, forms: &Array2<f64>) -> Array2<f64> {
-        let rows: Vec<Vec<f64>> = forms.rows().into_iter().map(|row| self.spread(|i| row[i])).collect();
-        Array2::from_shape_fn((rows.len(), self.pieces.len() + 1), |(i, j)| rows[i][j])
+    pub(crate) fn forms(&self, forms: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
+        let size = self.pieces.len() + 1;
+        let mut spread = Array2::zeros((forms.nrows(), size));
+        for pair in watched(spread.rows_mut().into_iter().zip(forms.rows()), SPREAD * size, cancel) {
+            let (mut row, form) = pair?;
+            row.assign(&Array1::from(self.spread(|i| form[i])));
+        }
+        Ok(spread)
     }
 
     /// The constraints over the variables.

@@ -10,10 +10,10 @@ use ndarray::Array2;
 
 use super::parameter::{Key, Parameter, Parameters};
 use super::tree::{self, DISTANCE, Distance, LINKAGE, Linkage, Tree};
-use crate::Result;
 use crate::input;
 use crate::portfolio::covariance::Covariance;
 use crate::task::Cancel;
+use crate::{Result, work};
 
 /// How many clusters.
 const CLUSTERS: Parameter<usize> = Parameter { key: "clusters", read: |key, value| input::count(key, value) };
@@ -107,6 +107,7 @@ fn bend(tree: &Tree, distances: &Array2<f64>, cancel: &Cancel) -> Result<usize> 
     let mut dispersion = Vec::with_capacity(most + 1);
     for count in 1..=most + 1 {
         cancel.check()?;
+        work::count(n * n);
         let of_cluster = |(_, members): (usize, Vec<usize>)| {
             let pairs =
                 members.iter().enumerate().flat_map(|(at, &i)| members[..at].iter().map(move |&j| (i, j)));

@@ -61,7 +61,7 @@ pub(crate) fn least_volatile(
 
 fn efficient_return(problem: &Problem<'_>, target: f64) -> Result<Array1<f64>, Unsolved> {
     let returns = &problem.returns;
-    let hessian = problem.penalised(problem.l2);
+    let hessian = problem.penalised(problem.l2)?;
     let programs = problem.programs(&hessian, returns)?;
     let first = programs.at(0.0, &problem.start(&programs.family))?;
     if returns.dot(&first.x) >= target {

@@ -89,11 +89,11 @@ fn efficient_risk(problem: &Problem<'_>, target: f64) -> Result<Array1<f64>, Uns
         return problem.search(&plain, first, Safe::Low, step).map(|point| point.x);
     }
     let at = |lambda: f64, near: &ActiveSet| {
-        let hessian = problem.penalised(2.0 * problem.l2 * lambda);
+        let hessian = problem.penalised(2.0 * problem.l2 * lambda)?;
         problem.programs(&hessian, returns)?.at(lambda, near)
     };
     // With a penalty the line ends at the most mu'w - gamma w'w, which may need less risk than is allowed.
-    let end = problem.penalised(2.0 * problem.l2) - &problem.sigma;
+    let end = problem.penalised(2.0 * problem.l2)? - &problem.sigma;
     let end = problem.programs(&end, returns)?.at(1.0, &first.active)?.x;
     if variance(&problem.sigma, end.view()) <= target * target {
         return Ok(end);

@@ -9,12 +9,12 @@ use ndarray::{Array1, Array2};
 use super::parameter::Parameter;
 use super::tree::{DISTANCE, Distance, LINKAGE, Linkage, Tree, cluster, cluster_variance, distances};
 use super::{Constraints, Key, Objective};
-use crate::Result;
 use crate::input;
 use crate::portfolio::covariance::Covariance;
 use crate::portfolio::limit::Scope;
 use crate::portfolio::market::Market;
 use crate::task::Cancel;
+use crate::{Result, work};
 
 /// Which order of the leaves.
 const LEAF_ORDER: Parameter<LeafOrder> =
@@ -85,7 +85,7 @@ fn hrp(
         LeafOrder::Optimal => optimal_order(&tree, &distances, cancel)?,
     };
     let mut weights = Array1::ones(n);
-    bisect(matrix, &order, &mut weights);
+    bisect(matrix, &order, &mut weights, cancel)?;
     let total = weights.sum();
     Ok(weights / total)
 }
@@ -110,6 +110,7 @@ fn optimal_order(tree: &Tree, distances: &Array2<f64>, cancel: &Cancel) -> Resul
         let (a, b) = (halves[left].concat(), halves[right].concat());
         for &u in &a {
             cancel.check()?;
+            work::count(2 * b.len() * (a.len() + b.len()));
             // To each leaf l of B: the least sum of A with u at its left end and then l, and the k it is over.
             let opposite = across(&halves[left], u);
             let reach = |&l: &usize| {
@@ -160,10 +161,11 @@ fn across(halves: &[Vec<usize>; 2], leaf: usize) -> &[usize] {
 
 /// Halves the list of leaves again and again; each half gets the share of the other's variance, where the variance
 /// of a half is that of its inverse-variance portfolio (the paper's algorithm 3).
-fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>) {
+fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>, cancel: &Cancel) -> Result<()> {
     if order.len() < 2 {
-        return;
+        return Ok(());
     }
+    cancel.check()?;
     let (left, right) = order.split_at(order.len() / 2);
     let (risk_left, risk_right) = (cluster_variance(matrix, left), cluster_variance(matrix, right));
     let share = 1.0 - risk_left / (risk_left + risk_right);
@@ -173,8 +175,8 @@ fn bisect(matrix: &Array2<f64>, order: &[usize], weights: &mut Array1<f64>) {
     for &leaf in right {
         weights[leaf] *= 1.0 - share;
     }
-    bisect(matrix, left, weights);
-    bisect(matrix, right, weights);
+    bisect(matrix, left, weights, cancel)?;
+    bisect(matrix, right, weights, cancel)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Objective for MaxQuadraticUtility {
 /// The most mu'w - delta/2 w'Sigma w - gamma w'w: lambda is 1 / delta on Sigma + 2 gamma / delta.
 fn quadratic_utility(problem: &Problem<'_>) -> Result<Array1<f64>, Unsolved> {
     let delta = problem.market.risk_aversion.value();
-    let hessian = problem.penalised(2.0 * problem.l2 / delta);
+    let hessian = problem.penalised(2.0 * problem.l2 / delta)?;
     let programs = problem.programs(&hessian, &problem.returns)?;
     programs.at(1.0 / delta, &problem.start(&programs.family)).map(|point| point.x)
 }

@@ -40,7 +40,7 @@ impl Objective for MaxSharpe {
 /// a'Hb = 0 and b'Hb = e'b.
 pub(super) fn max_sharpe(problem: &Problem<'_>) -> Result<Array1<f64>, Unsolved> {
     let excess = problem.gain(&(problem.market.returns - problem.market.risk_free_rate));
-    let hessian = problem.penalised(problem.l2);
+    let hessian = problem.penalised(problem.l2)?;
     let programs = problem.programs(&hessian, &excess)?;
     let first = programs.at(0.0, &problem.start(&programs.family))?;
     if excess.dot(&first.x) <= 0.0 {

@@ -33,7 +33,7 @@ impl Objective for MinVolatility {
 }
 
 fn min_volatility(problem: &Problem<'_>) -> Result<Array1<f64>, Unsolved> {
-    let hessian = problem.penalised(problem.l2);
+    let hessian = problem.penalised(problem.l2)?;
     let programs = problem.programs(&hessian, &problem.returns)?;
     programs.at(0.0, &problem.start(&programs.family)).map(|point| point.x)
 }

@@ -12,6 +12,7 @@ use crate::portfolio::solver::polytope::{Polytope, Row};
 use crate::portfolio::solver::quadratic::Family;
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::task::Cancel;
+use crate::work::watched;
 
 /// Nested clustered optimisation of the least volatility; long only.
 pub(super) struct Nco;
@@ -57,9 +58,16 @@ fn nco(covariance: &Covariance, options: ClusterOptions, cancel: &Cancel) -> Res
         Ok(weights)
     };
     let portfolios = members.iter().map(inside).collect::<Result<Vec<Array1<f64>>>>()?;
-    let risks: Vec<Array1<f64>> = portfolios.iter().map(|portfolio| matrix.dot(portfolio)).collect();
     let k = portfolios.len();
-    let between = Array2::from_shape_fn((k, k), |(i, j)| portfolios[i.max(j)].dot(&risks[i.min(j)]));
+    let mut risks = Vec::with_capacity(k);
+    for portfolio in watched(&portfolios, matrix.len(), cancel) {
+        risks.push(matrix.dot(portfolio?));
+    }
+    let mut between = Array2::zeros((k, k));
+    for i in watched(0..k, k * matrix.nrows(), cancel) {
+        let i = i?;
+        (0..k).for_each(|j| between[[i, j]] = portfolios[i.max(j)].dot(&risks[i.min(j)]));
+    }
     let shares = least_variance(&between, cancel)?;
     let mut weights = Array1::zeros(matrix.nrows());
     for (portfolio, share) in portfolios.iter().zip(shares) {

@@ -18,7 +18,7 @@ use crate::portfolio::solver::polytope::Polytope;
 use crate::portfolio::solver::quadratic::{Family, Point};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// The weights that `best` finds for the problem of a market and limits, of few tickers where the limits ask for it.
 /// `best` gives the problem's variables.
@@ -88,19 +88,17 @@ impl<'a> Problem<'a> {
         let (sigma, budget) = (market.covariance.matrix(), limits.bounds.budget());
         let tracking =
             Tracking::of(&limits.tracking, budget, universe, market.market_weights, sigma, trades.as_ref())?;
-        let problem = Problem {
+        Ok(Problem {
             market,
             set: trades.as_ref().map_or_else(|| plain.clone(), |trades| trades.polytope(&plain)),
             plain,
             returns: gain(trades.as_ref(), market.returns),
-            sigma: penalised(trades.as_ref(), sigma, 0.0),
+            sigma: penalised(trades.as_ref(), sigma, 0.0, cancel)?,
             trades,
             tracking,
             l2: limits.penalty.l2_penalty,
             cancel,
-        };
-        cancel.check()?;
-        Ok(problem)
+        })
     }
 
     /// Where the search begins: every weight free, nothing sold.
@@ -128,8 +126,8 @@ impl<'a> Problem<'a> {
     }
 
     /// Sigma with the penalty's share on the diagonal, over the variables.
-    pub(super) fn penalised(&self, penalty: f64) -> Array2<f64> {
-        penalised(self.trades.as_ref(), self.market.covariance.matrix(), penalty)
+    pub(super) fn penalised(&self, penalty: f64) -> Result<Array2<f64>> {
+        penalised(self.trades.as_ref(), self.market.covariance.matrix(), penalty, self.cancel)
     }
 
     /// The programs of a Hessian that is Sigma plus a penalty, within the tracking error.
@@ -232,11 +230,18 @@ fn gain(trades: Option<&Trades>, returns: &Array1<f64>) -> Array1<f64> {
 }
 
 /// A matrix with a penalty on its diagonal, over the variables.
-fn penalised(trades: Option<&Trades>, matrix: &Array2<f64>, penalty: f64) -> Array2<f64> {
+fn penalised(
+    trades: Option<&Trades>,
+    matrix: &Array2<f64>,
+    penalty: f64,
+    cancel: &Cancel,
+) -> Result<Array2<f64>> {
+    cancel.check()?;
+    work::count(matrix.len());
     let mut hessian = matrix.clone();
     hessian.diag_mut().mapv_inplace(|value| value + penalty);
     match trades {
-        Some(trades) => trades.hessian(&hessian),
-        None => hessian,
+        Some(trades) => trades.hessian(&hessian, cancel),
+        None => Ok(hessian),
     }
 }

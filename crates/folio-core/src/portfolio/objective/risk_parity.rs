@@ -11,7 +11,7 @@ use crate::portfolio::market::Market;
 use crate::portfolio::solver::linalg::{self, Cholesky};
 use crate::portfolio::universe::PerTicker;
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// The share of each ticker in the risk; only the proportions matter.
 const RISK_BUDGETS: Parameter<PerTicker> = Parameter {
@@ -92,6 +92,7 @@ fn risk_parity(covariance: &Covariance, budgets: &[f64], cancel: &Cancel) -> Res
     // On the ray of the start the best scale is known: there the risks sum to the budgets.
     y /= linalg::quadratic_form(correlation.view(), y.view()).sqrt();
     for _ in 0..MAX_STEPS {
+        work::count(correlation.len());
         let marginal = correlation.dot(&y);
         let off = (&y * &marginal - &budgets).iter().fold(0.0_f64, |off, gap| off.max(gap.abs()));
         if off <= SHARE {
@@ -101,14 +102,16 @@ fn risk_parity(covariance: &Covariance, budgets: &[f64], cancel: &Cancel) -> Res
         }
         let gradient = &marginal - &(&budgets / &y);
         let n = y.len();
+        cancel.check()?;
+        work::count(n * n);
         let hessian = Mat::from_fn(n, n, |i, j| {
             correlation[[i, j]] + if i == j { budgets[i] / (y[i] * y[i]) } else { 0.0 }
         });
         let Some(factor) = Cholesky::new(hessian, cancel)? else { break };
         let mut step = Mat::from_fn(n, 1, |i, _| -gradient[i]);
-        factor.solve(step.as_mut());
+        factor.solve(step.as_mut(), cancel)?;
         let step = Array1::from_shape_fn(n, |i| step[(i, 0)]);
-        y = descend(&y, &step, gradient.dot(&step), &value);
+        y = descend(&y, &step, gradient.dot(&step), &value, cancel)?;
     }
     Err(Error::SolverFailed { status: "risk parity did not converge".to_owned() })
 }
@@ -120,16 +123,18 @@ fn descend(
     step: &Array1<f64>,
     slope: f64,
     value: &dyn Fn(&Array1<f64>) -> f64,
-) -> Array1<f64> {
+    cancel: &Cancel,
+) -> Result<Array1<f64>> {
     const HALVINGS: i32 = 60;
     let start = value(y);
     for halving in 0..HALVINGS {
+        cancel.check()?;
         let size = 0.5_f64.powi(halving);
         let next = y + &(step * size);
         let noise = 1e-14 * start.abs().max(1.0);
         if next.iter().all(|y| *y > 0.0) && value(&next) <= start + ARMIJO * size * slope + noise {
-            return next;
+            return Ok(next);
         }
     }
-    y.clone()
+    Ok(y.clone())
 }

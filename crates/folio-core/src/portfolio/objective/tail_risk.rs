@@ -15,6 +15,7 @@ use crate::portfolio::solver::cone::{ConeProgram, SparseRow};
 use crate::portfolio::solver::polytope::{FEASIBILITY, Polytope};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
 
 /// The share of days that are not in the tail.
@@ -80,7 +81,7 @@ fn of_problem(
     problem: &Problem<'_>,
 ) -> Result<Array1<f64>, Unsolved> {
     let (mapped, start) = match &problem.trades {
-        Some(trades) => (Some(trades.forms(history)), trades.start()),
+        Some(trades) => (Some(trades.forms(history, problem.cancel)?), trades.start()),
         None => (None, market::equal_weights(problem.set.len())),
     };
     let history = mapped.as_ref().unwrap_or(history);
@@ -123,9 +124,9 @@ pub(super) fn minimise(
     cancel: &Cancel,
 ) -> Result<Array1<f64>, Unsolved> {
     let days = returns.nrows();
-    let history = History { tail, cumulative: cumulative(returns) };
+    let history = History { tail, cumulative: cumulative(returns, cancel)? };
     let share = 1.0 / ((1.0 - confidence) * days as f64);
-    let mut worst = history.measure(start);
+    let mut worst = history.measure(start, cancel)?;
     worst.sort_by(|a, b| b.value.total_cmp(&a.value));
     // Fewer days than the tail has would leave the threshold without a bound.
     let count = START_TAILS * (1.0 / share).ceil() as usize + 1;
@@ -134,7 +135,7 @@ pub(super) fn minimise(
     for _ in 0..MAX_ROUNDS {
         let point = solve(&history, &spans, share, within, cancel)?;
         let tolerance = BROKEN * point.value.abs();
-        let mut broken = history.measure(&point.weights);
+        let mut broken = history.measure(&point.weights, cancel)?;
         broken.retain(|day| {
             let excess = point.excess.get(&day.span.end).copied().unwrap_or(0.0);
             day.value - point.threshold > excess + tolerance && !spans.contains(&day.span)
@@ -147,6 +148,7 @@ pub(super) fn minimise(
         // for ever.
         if point.value > best + tolerance {
             best = point.value;
+            work::count(4 * spans.len() * returns.ncols());
             let slack = |span: &Span| {
                 point.threshold + point.excess[&span.end] - history.row(*span).dot(&point.weights)
             };
@@ -177,18 +179,21 @@ struct History {
     cumulative: Array2<f64>,
 }
 
-fn cumulative(returns: ArrayView2<'_, f64>) -> Array2<f64> {
+fn cumulative(returns: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     let mut sums = Array2::zeros((returns.nrows() + 1, returns.ncols()));
-    for (day, row) in returns.rows().into_iter().enumerate() {
+    for row in watched(returns.rows().into_iter().enumerate(), 2 * returns.ncols(), cancel) {
+        let (day, row) = row?;
         let next = &sums.row(day) + &row;
         sums.row_mut(day + 1).assign(&next);
     }
-    sums
+    Ok(sums)
 }
 
 impl History {
     /// What is measured of each day.
-    fn measure(&self, weights: &Array1<f64>) -> Vec<Day> {
+    fn measure(&self, weights: &Array1<f64>, cancel: &Cancel) -> Result<Vec<Day>> {
+        cancel.check()?;
+        work::count(self.cumulative.len());
         let path = self.cumulative.dot(weights);
         let mut peak = 0;
         let day = |end: usize| {
@@ -199,7 +204,7 @@ impl History {
             let start = if self.tail == Tail::Loss { end - 1 } else { peak };
             Day { value: path[start] - path[end], span: Span { end, start } }
         };
-        (1..path.len()).map(day).collect()
+        Ok((1..path.len()).map(day).collect())
     }
 
     /// What the weights are multiplied with to give what the span measures.
@@ -239,7 +244,8 @@ fn solve(
         program.ball(ball.root.view(), ball.centre.view());
     }
     let mut position = 0;
-    for span in spans {
+    for span in watched(spans, 4 * n, cancel) {
+        let span = span?;
         while days[position] < span.end {
             position += 1;
         }
@@ -267,6 +273,7 @@ fn verified(
     within: &Within<'_>,
     point: Point,
 ) -> Result<Array1<f64>> {
+    work::count(returns.len());
     let value = measure(tail, returns, &point.weights, confidence);
     let broken = within.violation(&point.weights);
     if (value - point.value).abs() <= GAP * value.abs().max(GAP) && broken <= FEASIBILITY {

@@ -6,7 +6,11 @@ use super::parameter::Parameter;
 use crate::input;
 use crate::portfolio::covariance::Covariance;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
+
+/// What the distance of a pair takes.
+const PAIR: usize = 15;
 
 /// Which linkage; the default is the objective's.
 pub(super) const LINKAGE: Parameter<Linkage> =
@@ -80,6 +84,8 @@ pub(super) fn distances(covariance: &Covariance, distance: Distance, cancel: &Ca
     }
     let matrix = covariance.matrix();
     let n = sd.len();
+    cancel.check()?;
+    work::count(PAIR * n * n);
     let apart = Array2::from_shape_fn((n, n), |(i, j)| {
         if i == j { 0.0 } else { ((1.0 - matrix[[i, j]] / (sd[i] * sd[j])) / 2.0).clamp(0.0, 1.0).sqrt() }
     });
@@ -92,8 +98,8 @@ pub(super) fn distances(covariance: &Covariance, distance: Distance, cancel: &Ca
 fn euclidean(apart: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     let n = apart.nrows();
     let mut distances = Array2::zeros((n, n));
-    for i in 0..n {
-        cancel.check()?;
+    for i in watched(0..n, n * n, cancel) {
+        let i = i?;
         for j in 0..i {
             let squares = apart.row(i).iter().zip(apart.row(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
             distances[[i, j]] = squares.sqrt();
@@ -138,8 +144,9 @@ pub(super) fn cluster(distances: &Array2<f64>, linkage: Linkage, cancel: &Cancel
     let mut number: Vec<Option<usize>> = (0..n).map(Some).collect();
     let mut merges = Vec::with_capacity(n.saturating_sub(1));
     for merge in 0..n.saturating_sub(1) {
-        cancel.check()?;
         let live: Vec<usize> = (0..n).filter(|&i| number[i].is_some()).collect();
+        cancel.check()?;
+        work::count(live.len() * live.len() / 2);
         let (mut a, mut b, mut nearest) = (live[0], live[1], f64::INFINITY);
         for (at, &i) in live.iter().enumerate() {
             for &j in &live[at + 1..] {
@@ -175,6 +182,7 @@ pub(super) fn cluster(distances: &Array2<f64>, linkage: Linkage, cancel: &Cancel
 
 /// The variance of the inverse-variance portfolio of some tickers.
 pub(super) fn cluster_variance(matrix: &Array2<f64>, members: &[usize]) -> f64 {
+    work::count(members.len() * members.len());
     let inverse: Vec<f64> = members.iter().map(|&i| 1.0 / matrix[[i, i]]).collect();
     let total: f64 = inverse.iter().sum();
     let mut variance = 0.0;

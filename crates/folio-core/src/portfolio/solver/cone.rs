@@ -9,10 +9,12 @@ use clarabel::solver::{
 use ndarray::{Array1, ArrayView1, ArrayView2};
 
 use super::active_set::Held;
+use super::linalg::COPY;
+use super::polled::{Polled, interruptible};
 use super::polytope::{FEASIBILITY, Polytope, Row};
 use super::unsolved::Unsolved;
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// What the interior-point method is asked for: three digits more than the optimality that is verified afterwards,
 /// and one less than it can do on badly scaled data.
@@ -20,6 +22,12 @@ const TOLERANCE: f64 = 1e-11;
 
 /// The largest number of interior-point steps; 10 to 30 are usual.
 const MAX_STEPS: u32 = 200;
+
+/// How often the coefficients of a program are passed over before the first step.
+const PASSES: usize = 30;
+
+/// How often the factor's elements are passed over in a step: triangular solves with their refinement.
+const SOLVES: usize = 20;
 
 /// A row, as positions and coefficients.
 pub(crate) type SparseRow = Vec<(usize, f64)>;
@@ -87,6 +95,12 @@ impl ConeProgram {
             .push(std::iter::once(radius).chain(root.rows().into_iter().zip(centre).map(row)).collect());
     }
 
+    /// How many coefficients there are.
+    fn coefficients(&self) -> usize {
+        let rows = self.equations.iter().chain(&self.inequalities).chain(self.balls.iter().flatten());
+        self.hessian.iter().map(Vec::len).sum::<usize>() + rows.map(|(row, _)| row.len()).sum::<usize>()
+    }
+
     /// Keeps the first variables inside a polytope; tells which row each equation is, and which variable or row
     /// (counted after the variables) and side each inequality is.
     pub(crate) fn within(&mut self, set: &Polytope) -> (Vec<usize>, Vec<(usize, Held)>) {
@@ -126,6 +140,8 @@ impl ConeProgram {
     /// no bound, the method broke down or the solver refuses its input; [`Error::Cancelled`].
     pub(crate) fn solve(&self, cancel: &Cancel) -> Result<ConeSolution, Unsolved> {
         let n = self.linear.len();
+        cancel.check()?;
+        work::count(COPY * self.coefficients());
         let mut hessian = self.hessian.clone();
         hessian.resize(n, Vec::new());
         let hessian = compressed(n, &hessian);
@@ -136,25 +152,37 @@ impl ConeProgram {
             for &(position, coefficient) in row {
                 columns[position].push((index, coefficient));
             }
-            values.push(*value);
+            values.push(Polled(*value));
         }
         let rows = compressed(values.len(), &columns);
+        let linear: Vec<Polled> = self.linear.iter().copied().map(Polled).collect();
         let mut cones = vec![
             SupportedConeT::ZeroConeT(self.equations.len()),
             SupportedConeT::NonnegativeConeT(self.inequalities.len()),
         ];
         cones.extend(self.balls.iter().map(|ball| SupportedConeT::SecondOrderConeT(ball.len())));
         cancel.check()?;
-        let mut solver = DefaultSolver::new(&hessian, &self.linear, &rows, &values, &cones, settings()?)
+        // Scaling, ordering and the symbolic factorisation pass over all coefficients some dozen times.
+        work::count(PASSES * (hessian.nnz() + rows.nnz()));
+        let mut solver = DefaultSolver::new(&hessian, &linear, &rows, &values, &cones, settings()?)
             .map_err(|error| Error::SolverFailed { status: error.to_string() })?;
+        cancel.check()?;
+        let (step, column) = costs(solver.info.linsolver.nnzL, n + values.len());
         let flag = cancel.clone();
-        solver.set_termination_callback(move |_: &_| flag.check().is_err());
-        solver.solve();
+        solver.set_termination_callback(move |_: &_| {
+            work::count(step);
+            flag.check().is_err()
+        });
+        let solver = interruptible(cancel, column, move || {
+            solver.solve();
+            solver
+        })?;
         cancel.check()?;
         let solution = solver.solution;
         match solution.status {
             SolverStatus::Solved | SolverStatus::AlmostSolved => {
-                Ok(ConeSolution { x: solution.x, multipliers: solution.z })
+                let plain = |numbers: Vec<Polled>| numbers.into_iter().map(|number| number.0).collect();
+                Ok(ConeSolution { x: plain(solution.x), multipliers: plain(solution.z) })
             }
             SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
                 Err(Unsolved::Infeasible)
@@ -195,13 +223,21 @@ fn fill(set: &Polytope, gain: &Array1<f64>, budget: f64) -> Option<f64> {
     (left.abs() <= FEASIBILITY).then_some(best)
 }
 
-fn settings() -> Result<DefaultSettings<f64>> {
+/// The units of work of an interior-point step beside its factorisation, and those of a column of the factorisation, of which
+/// there are `columns`, whose factor has so many elements. In a factor whose elements fill a triangle the multiply-adds
+/// are about their number to the power of 3/2; in others they are fewer.
+fn costs(elements: usize, columns: usize) -> (usize, usize) {
+    let factorisation = (elements as f64).powf(1.5) as usize;
+    (SOLVES * elements, factorisation / columns.max(1))
+}
+
+fn settings() -> Result<DefaultSettings<Polled>> {
     DefaultSettingsBuilder::default()
         .verbose(false)
         .max_iter(MAX_STEPS)
-        .tol_gap_abs(TOLERANCE)
-        .tol_gap_rel(TOLERANCE)
-        .tol_feas(TOLERANCE)
+        .tol_gap_abs(Polled(TOLERANCE))
+        .tol_gap_rel(Polled(TOLERANCE))
+        .tol_feas(Polled(TOLERANCE))
         // One thread, and the same one on every machine: the solver's own LDL.
         .max_threads(1)
         .direct_solve_method("qdldl".to_owned())
@@ -210,7 +246,7 @@ fn settings() -> Result<DefaultSettings<f64>> {
 }
 
 /// Compressed columns of a matrix with `rows` rows; entries of a column are in rising order.
-fn compressed(rows: usize, columns: &[Vec<(usize, f64)>]) -> CscMatrix<f64> {
+fn compressed(rows: usize, columns: &[Vec<(usize, f64)>]) -> CscMatrix<Polled> {
     let entries = columns.iter().map(Vec::len).sum();
     let mut starts = Vec::with_capacity(columns.len() + 1);
     let (mut positions, mut values) = (Vec::with_capacity(entries), Vec::with_capacity(entries));
@@ -218,7 +254,7 @@ fn compressed(rows: usize, columns: &[Vec<(usize, f64)>]) -> CscMatrix<f64> {
     for column in columns {
         for &(row, value) in column {
             positions.push(row);
-            values.push(value);
+            values.push(Polled(value));
         }
         starts.push(positions.len());
     }

@@ -11,8 +11,8 @@ use ndarray::Array1;
 use super::active_set::{Held, Limit};
 use super::linalg::Cholesky;
 use super::polytope::Polytope;
-use crate::Result;
 use crate::task::Cancel;
+use crate::{Result, work};
 
 /// The most steps for each variable and row; two or three are usual.
 const STEPS: usize = 50;
@@ -37,6 +37,7 @@ struct Method<'a> {
     /// L^-1 times the normals of what binds, as orthonormal columns and the triangle that combines them.
     basis: Vec<Array1<f64>>,
     triangle: Vec<Vec<f64>>,
+    cancel: &'a Cancel,
 }
 
 /// The solution; `None` where the method came to no end or found no point at all.
@@ -50,19 +51,18 @@ pub(crate) fn solve(
     cancel: &Cancel,
 ) -> Result<Option<Solution>> {
     let mut x = Mat::from_fn(linear.len(), 1, |i, _| linear[i]);
-    factor.solve(x.as_mut());
+    factor.solve(x.as_mut(), cancel)?;
     let x = Array1::from_shape_fn(linear.len(), |i| x[(i, 0)]);
     let (basis, triangle) = (Vec::new(), Vec::new());
-    let mut method = Method { set, factor, x, binding: Vec::new(), basis, triangle };
+    let mut method = Method { set, factor, x, binding: Vec::new(), basis, triangle, cancel };
     for _ in 0..STEPS * (set.len() + set.rows.len()) {
-        cancel.check()?;
         let Some(worst) = method.worst() else {
             return Ok(Some(Solution { x: method.x, binding: method.binding }));
         };
-        if !method.enter(worst) {
+        if !method.enter(worst)? {
             return Ok(None);
         }
-        method.refine();
+        method.refine()?;
     }
     Ok(None)
 }
@@ -113,7 +113,7 @@ impl Method<'_> {
     }
 
     /// L^-1 times the normal of the constraint, which points inside.
-    fn normal(&self, limit: Limit) -> Array1<f64> {
+    fn normal(&self, limit: Limit) -> Result<Array1<f64>> {
         let n = self.set.len();
         let mut normal = Mat::from_fn(n, 1, |i, _| match limit {
             Limit::Bound(place, Held::Upper) if place == i => -1.0,
@@ -121,12 +121,13 @@ impl Method<'_> {
             Limit::Row(row, Held::Upper) => -self.set.rows[row].coefficients[i],
             Limit::Row(row, _) => self.set.rows[row].coefficients[i],
         });
-        self.factor.solve_lower(normal.as_mut());
-        Array1::from_shape_fn(n, |i| normal[(i, 0)])
+        self.factor.solve_lower(normal.as_mut(), self.cancel)?;
+        Ok(Array1::from_shape_fn(n, |i| normal[(i, 0)]))
     }
 
     /// What the basis says of a vector, and what it leaves of it; twice, since once loses digits.
     fn split(&self, vector: &Array1<f64>) -> (Vec<f64>, Array1<f64>) {
+        work::count(4 * self.basis.len() * vector.len());
         let (mut shares, mut rest) = (vec![0.0; self.basis.len()], vector.clone());
         for _ in 0..2 {
             for (share, column) in shares.iter_mut().zip(&self.basis) {
@@ -139,8 +140,8 @@ impl Method<'_> {
     }
 
     /// Makes a broken constraint bind. False where no point keeps to it and to those that bind.
-    fn enter(&mut self, limit: Limit) -> bool {
-        let normal = self.normal(limit);
+    fn enter(&mut self, limit: Limit) -> Result<bool> {
+        let normal = self.normal(limit)?;
         let mut multiplier = 0.0;
         loop {
             let (shares, rest) = self.split(&normal);
@@ -156,10 +157,10 @@ impl Method<'_> {
             let first = first.min_by(|a, b| a.0.total_cmp(&b.0)).filter(|(length, _)| *length < full);
             let length = first.map_or(full, |(length, _)| length);
             if !length.is_finite() {
-                return false;
+                return Ok(false);
             }
             if !implied {
-                let step = self.backwards(&rest);
+                let step = self.backwards(&rest)?;
                 self.x.scaled_add(length, &step);
             }
             for ((_, multiplier), share) in self.binding.iter_mut().zip(&combined) {
@@ -169,9 +170,9 @@ impl Method<'_> {
             let Some((_, place)) = first else {
                 self.binding.push((limit, multiplier));
                 self.push(shares, rest);
-                return true;
+                return Ok(true);
             };
-            self.release(place);
+            self.release(place)?;
         }
     }
 
@@ -183,14 +184,15 @@ impl Method<'_> {
     }
 
     /// Lets a constraint go; what entered after it is split anew.
-    fn release(&mut self, place: usize) {
+    fn release(&mut self, place: usize) -> Result<()> {
         self.binding.remove(place);
         self.basis.truncate(place);
         self.triangle.truncate(place);
         for later in place..self.binding.len() {
-            let (shares, rest) = self.split(&self.normal(self.binding[later].0));
+            let (shares, rest) = self.split(&self.normal(self.binding[later].0)?);
             self.push(shares, rest);
         }
+        Ok(())
     }
 
     /// The combination of the binding normals that has these shares in the basis.
@@ -205,14 +207,14 @@ impl Method<'_> {
     }
 
     /// L'^-1 times a vector.
-    fn backwards(&self, vector: &Array1<f64>) -> Array1<f64> {
+    fn backwards(&self, vector: &Array1<f64>) -> Result<Array1<f64>> {
         let mut x = Mat::from_fn(vector.len(), 1, |i, _| vector[i]);
-        self.factor.solve_upper(x.as_mut());
-        Array1::from_shape_fn(vector.len(), |i| x[(i, 0)])
+        self.factor.solve_upper(x.as_mut(), self.cancel)?;
+        Ok(Array1::from_shape_fn(vector.len(), |i| x[(i, 0)]))
     }
 
     /// Takes away what rounding left of the slacks of what binds.
-    fn refine(&mut self) {
+    fn refine(&mut self) -> Result<()> {
         let mut lengths: Vec<f64> = Vec::with_capacity(self.basis.len());
         let mut correction = Array1::zeros(self.x.len());
         for (place, (limit, _)) in self.binding.iter().enumerate() {
@@ -222,8 +224,9 @@ impl Method<'_> {
             correction.scaled_add(length, &self.basis[place]);
             lengths.push(length);
         }
-        let step = self.backwards(&correction);
+        let step = self.backwards(&correction)?;
         self.x += &step;
+        Ok(())
     }
 }
 

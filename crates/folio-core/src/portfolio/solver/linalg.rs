@@ -10,17 +10,25 @@ use faer::linalg::qr::no_pivoting;
 use faer::linalg::{matmul, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, Col, Conj, Mat, MatMut, MatRef, Par, Side, Spec};
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
 
+use super::eigen;
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, work};
 
 /// Columns that a factorisation eliminates between two looks at the cancel flag: at a thousand assets that is less
 /// than 20 ms of work.
 const BLOCK: usize = 128;
 
-/// Multiply-adds between two looks at the cancel flag, about 10 ms.
-const GRAM_CHUNK: usize = 40_000_000;
+/// Multiply-adds between two looks at the cancel flag, about 5 ms.
+const CHUNK: usize = 40_000_000;
+
+/// The most rows of a matrix whose eigenvectors faer computes: 5 ms in a call.
+const LARGEST_OF_FAER: usize = 256;
+
+/// What an element takes that is copied from rows to columns.
+pub(crate) const COPY: usize = 4;
 
 /// A pivot smaller than this share of its diagonal element is rounding, not information.
 const SINGULAR_PIVOT: f64 = 1e-13;
@@ -37,14 +45,18 @@ impl Cholesky {
         let n = matrix.nrows();
         let diagonal: Vec<f64> = (0..n).map(|i| matrix[(i, i)]).collect();
         for start in (0..n).step_by(BLOCK) {
-            cancel.check()?;
             let width = BLOCK.min(n - start);
             let (done, mut rest) = matrix.as_mut().subcols_mut(0, start + width).split_at_col_mut(start);
             let mut rest = rest.rb_mut().subrows_mut(start, n - start);
             let done = done.rb().subrows(start, n - start);
             // The columns of the block less what the factor so far explains of them.
             let above = done.subrows(0, width).transpose();
-            matmul::matmul(rest.rb_mut(), Accum::Add, done, above, -1.0, Par::Seq);
+            for (first, rows) in chunks(n - start, start * width) {
+                cancel.check()?;
+                work::count_products(rows * start * width);
+                let rest = rest.rb_mut().subrows_mut(first, rows);
+                matmul::matmul(rest, Accum::Add, done.subrows(first, rows), above, -1.0, Par::Seq);
+            }
             let (mut square, mut below) = rest.split_at_row_mut(width);
             let Ok(factor) = square.rb().llt(Side::Lower) else { return Ok(None) };
             square.copy_from(factor.L());
@@ -54,34 +66,77 @@ impl Cholesky {
             if (0..width).any(singular) {
                 return Ok(None);
             }
-            triangular_solve::solve_lower_triangular_in_place(
-                square.rb(),
-                below.rb_mut().transpose_mut(),
-                Par::Seq,
-            );
+            solve_columns(below.rb_mut().transpose_mut(), width, cancel, |columns| {
+                triangular_solve::solve_lower_triangular_in_place(square.rb(), columns, Par::Seq);
+            })?;
         }
         Ok(Some(Cholesky { factor: matrix }))
     }
 
     /// Overwrites B by L^-1 B.
-    pub(crate) fn solve_lower(&self, rhs: MatMut<'_, f64>) {
-        triangular_solve::solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
+    pub(crate) fn solve_lower(&self, rhs: MatMut<'_, f64>, cancel: &Cancel) -> Result<()> {
+        solve_columns(rhs, self.factor.nrows(), cancel, |columns| {
+            triangular_solve::solve_lower_triangular_in_place(self.factor.as_ref(), columns, Par::Seq);
+        })
     }
 
     /// Overwrites B by L'^-1 B.
-    pub(crate) fn solve_upper(&self, rhs: MatMut<'_, f64>) {
-        triangular_solve::solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
+    pub(crate) fn solve_upper(&self, rhs: MatMut<'_, f64>, cancel: &Cancel) -> Result<()> {
+        solve_columns(rhs, self.factor.nrows(), cancel, |columns| {
+            triangular_solve::solve_upper_triangular_in_place(self.factor.transpose(), columns, Par::Seq);
+        })
     }
 
     /// Overwrites B by A^-1 B.
-    pub(crate) fn solve(&self, mut rhs: MatMut<'_, f64>) {
-        self.solve_lower(rhs.rb_mut());
-        self.solve_upper(rhs);
+    pub(crate) fn solve(&self, mut rhs: MatMut<'_, f64>, cancel: &Cancel) -> Result<()> {
+        self.solve_lower(rhs.rb_mut(), cancel)?;
+        self.solve_upper(rhs, cancel)
     }
+}
+
+/// The pieces, each a first place and a length, of `count` things that cost so many multiply-adds each, with no more than
+/// [`CHUNK`] in a piece.
+pub(crate) fn chunks(count: usize, each: usize) -> impl Iterator<Item = (usize, usize)> {
+    let size = (CHUNK / each.max(1)).max(1);
+    (0..count).step_by(size).map(move |first| (first, size.min(count - first)))
+}
+
+/// Solves a triangle of `n` rows for some columns at a time.
+fn solve_columns(
+    mut rhs: MatMut<'_, f64>,
+    n: usize,
+    cancel: &Cancel,
+    solve: impl Fn(MatMut<'_, f64>),
+) -> Result<()> {
+    for (first, columns) in chunks(rhs.ncols(), n * n / 2) {
+        cancel.check()?;
+        work::count_products(columns * n * n / 2);
+        // A single column is not a product of matrices but of a matrix and a vector, which waits for the memory.
+        work::count(if columns == 1 { n * n / 2 } else { 0 });
+        solve(rhs.rb_mut().subcols_mut(first, columns));
+    }
+    Ok(())
+}
+
+/// A B, some rows at a time.
+pub(crate) fn product(
+    a: ArrayView2<'_, f64>,
+    b: ArrayView2<'_, f64>,
+    cancel: &Cancel,
+) -> Result<Array2<f64>> {
+    let mut product = Array2::zeros((a.nrows(), b.ncols()));
+    for (first, rows) in chunks(a.nrows(), a.ncols() * b.ncols()) {
+        cancel.check()?;
+        work::count_products(rows * a.ncols() * b.ncols());
+        let range = s![first..first + rows, ..];
+        general_mat_mul(1.0, &a.slice(range), &b, 0.0, &mut product.slice_mut(range));
+    }
+    Ok(product)
 }
 
 /// The lower triangle and more of a symmetric ndarray matrix as one of faer's, copied for factorising in place.
 pub(crate) fn to_faer(matrix: ArrayView2<'_, f64>) -> Mat<f64> {
+    work::count(COPY * matrix.len());
     Mat::from_fn(matrix.nrows(), matrix.ncols(), |i, j| matrix[[i, j]])
 }
 
@@ -91,10 +146,9 @@ pub(crate) fn gram(x: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
     let mut product = Mat::<f64>::zeros(n, n);
     let standard = x.as_standard_layout();
     let data = standard.as_slice().unwrap_or_default();
-    let chunk = (GRAM_CHUNK / (n * n).max(1)).max(1);
-    for start in (0..rows).step_by(chunk) {
+    for (start, height) in chunks(rows, n * n) {
         cancel.check()?;
-        let height = chunk.min(rows - start);
+        work::count_products(height * n * n / 2);
         let block = MatRef::from_row_major_slice(&data[start * n..(start + height) * n], height, n);
         matmul::triangular::matmul(
             product.as_mut(),
@@ -108,22 +162,30 @@ pub(crate) fn gram(x: &Array2<f64>, cancel: &Cancel) -> Result<Array2<f64>> {
             Par::Seq,
         );
     }
+    cancel.check()?;
+    work::count(n * n);
     Ok(Array2::from_shape_fn((n, n), |(i, j)| if i >= j { product[(i, j)] } else { product[(j, i)] }))
 }
 
 /// x' A x.
 pub(crate) fn quadratic_form(matrix: ArrayView2<'_, f64>, x: ArrayView1<'_, f64>) -> f64 {
+    work::count(matrix.len());
     x.dot(&matrix.dot(&x))
 }
 
 /// The eigenvalues, rising, and the eigenvectors, one a column, of a symmetric matrix. faer's own three steps, so that
-/// the cancel flag is looked at between them: to tridiagonal form, its eigenvectors, and those back.
+/// the cancel flag is looked at between them: to tridiagonal form, its eigenvectors, and those back. Each is one call, so
+/// larger matrices have a method of their own.
 pub(crate) fn eigen(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<(Array1<f64>, Array2<f64>)> {
     let n = matrix.nrows();
     if n < 2 {
         return Ok((matrix.diag().to_owned(), Array2::eye(n)));
     }
+    if n > LARGEST_OF_FAER {
+        return eigen::eigen(matrix, cancel);
+    }
     cancel.check()?;
+    work::count(n * n * n / 4);
     let mut form = to_faer(matrix);
     let block = no_pivoting::factor::recommended_block_size::<f64>(n, n);
     let mut reflections = Mat::<f64>::zeros(block, n - 1);
@@ -134,6 +196,7 @@ pub(crate) fn eigen(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<(Arr
     let stack = MemStack::new(&mut workspace);
     tridiag_in_place(form.as_mut(), reflections.as_mut(), Par::Seq, stack, Spec::default());
     cancel.check()?;
+    work::count(n * n * n / 3);
     let diagonal = Col::from_fn(n, |i| form[(i, i)]);
     let below = Col::from_fn(n, |i| if i + 1 < n { form[(i + 1, i)] } else { 0.0 });
     let (mut values, mut vectors) = (Col::<f64>::zeros(n), Mat::<f64>::zeros(n, n));
@@ -150,6 +213,7 @@ pub(crate) fn eigen(matrix: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<(Arr
         status: format!("the eigenvalues did not converge: {error:?}"),
     })?;
     cancel.check()?;
+    work::count_products(n * n * n);
     apply_block_householder_sequence_on_the_left_in_place_with_conj(
         form.as_ref().submatrix(1, 0, n - 1, n - 1),
         reflections.as_ref(),
@@ -169,7 +233,7 @@ pub(crate) fn solve(
 ) -> Result<Option<Array1<f64>>> {
     let Some(factor) = Cholesky::new(to_faer(matrix), cancel)? else { return Ok(None) };
     let mut x = Mat::from_fn(rhs.len(), 1, |i, _| rhs[i]);
-    factor.solve(x.as_mut());
+    factor.solve(x.as_mut(), cancel)?;
     Ok(Some(Array1::from_shape_fn(rhs.len(), |i| x[(i, 0)])))
 }
 

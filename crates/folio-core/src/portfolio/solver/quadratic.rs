@@ -18,10 +18,11 @@ use ndarray::{Array1, Array2, ArrayView1};
 use super::active_set::{ActiveSet, Held, Limit};
 use super::cone::{ConeProgram, ConeSolution};
 use super::dual;
-use super::linalg::{self, Cholesky};
+use super::linalg::{self, COPY, Cholesky};
 use super::polytope::{FEASIBILITY, Polytope, Row};
 use super::unsolved::Unsolved;
 use crate::task::Cancel;
+use crate::work::{self, watched};
 use crate::{Error, Result};
 
 /// The largest error in the optimality conditions with which a solution leaves this module, relative to the
@@ -165,7 +166,6 @@ impl<'a> Family<'a> {
     fn exchange(&self, lambda: f64, mut active: ActiveSet, cancel: &Cancel) -> Result<Option<Point>> {
         let (mut fewest, mut patience) = (usize::MAX, PATIENCE);
         for _ in 0..MAX_EXCHANGES {
-            cancel.check()?;
             let Some(line) = self.line(&active, cancel)? else { return Ok(None) };
             let point = point(line, lambda, active.clone());
             let wrong = self.wrong(&point, lambda);
@@ -238,6 +238,7 @@ impl<'a> Family<'a> {
 
     /// Hx - f - lambda e + A'y, with the ridge or without.
     fn gradient(&self, point: &Point, lambda: f64, ridge: f64) -> Array1<f64> {
+        work::count(self.hessian.len() + self.rows.len());
         self.hessian.dot(&point.x) + &point.x * ridge - self.linear(lambda)
             + self.rows.t().dot(&Array1::from(point.multipliers.clone()))
     }
@@ -270,6 +271,8 @@ impl<'a> Family<'a> {
             Held::Upper => self.set.upper[i],
         });
         let held: Vec<usize> = (0..n).filter(|&i| base[i] != 0.0).collect();
+        cancel.check()?;
+        work::count(COPY * f * (f + r) + f * held.len());
         let block = Mat::from_fn(f, f, |i, j| {
             self.hessian[[free[i], free[j]]] + if i == j { self.ridge } else { 0.0 }
         });
@@ -282,9 +285,14 @@ impl<'a> Family<'a> {
             }
             _ => self.gain[free[i]],
         });
-        factor.solve_lower(columns.as_mut());
+        factor.solve_lower(columns.as_mut(), cancel)?;
         let inner = |a: usize, b: usize| (0..f).map(|i| columns[(i, a)] * columns[(i, b)]).sum::<f64>();
-        let Some(schur) = Cholesky::new(Mat::from_fn(r, r, inner), cancel)? else { return Ok(None) };
+        let mut products = Mat::zeros(r, r);
+        for a in watched(0..r, r * f, cancel) {
+            let a = a?;
+            (0..r).for_each(|b| products[(a, b)] = inner(a, b));
+        }
+        let Some(schur) = Cholesky::new(products, cancel)? else { return Ok(None) };
         let mut multipliers = Mat::from_fn(r, 2, |i, side| {
             let target = if active.rows[bind[i]] == Held::Upper {
                 self.set.rows[bind[i]].upper
@@ -294,12 +302,12 @@ impl<'a> Family<'a> {
             let fixed = held.iter().map(|&b| self.rows[[bind[i], b]] * base[b]).sum::<f64>();
             inner(i, r + side) - if side == 0 { target - fixed } else { 0.0 }
         });
-        schur.solve(multipliers.as_mut());
+        schur.solve(multipliers.as_mut(), cancel)?;
         let mut solution = Mat::from_fn(f, 2, |i, side| {
             columns[(i, r + side)]
                 - (0..r).map(|row| columns[(i, row)] * multipliers[(row, side)]).sum::<f64>()
         });
-        factor.solve_upper(solution.as_mut());
+        factor.solve_upper(solution.as_mut(), cancel)?;
         let mut slope = Array1::zeros(n);
         for (i, &place) in free.iter().enumerate() {
             base[place] = solution[(i, 0)];
@@ -353,6 +361,8 @@ impl<'a> Family<'a> {
     /// The interior-point solution, with what binds where a multiplier outweighs its slack.
     fn interior(&self, lambda: f64, cancel: &Cancel) -> Result<Point, Unsolved> {
         let n = self.set.len();
+        cancel.check()?;
+        work::count(COPY * self.hessian.len());
         // Clarabel's tolerances are absolute: a Hessian of size one makes them relative.
         let scale = self.hessian.diag().iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(*value));
         let mut program = ConeProgram::new(self.linear(lambda).iter().map(|value| -value / scale).collect());

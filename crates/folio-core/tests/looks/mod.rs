@@ -1,0 +1,102 @@
+//! The computations whose looks at the cancel flag are counted by `tests/cancel.rs` and timed by `benches/looks.rs`.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../portfolio_support/mod.rs"]
+mod portfolio_support;
+
+use std::collections::BTreeMap;
+
+use folio_core::forecast::forecast;
+use folio_core::model::{MODELS, Model};
+use folio_core::panel::{PricePanel, ReturnPanel};
+use folio_core::portfolio::allocation::{Method, discrete_allocation};
+use folio_core::portfolio::request::{
+    Request, black_litterman, efficient_frontier, optimize_portfolio, risk_map,
+};
+use folio_core::portfolio::universe::Universe;
+use folio_core::task::{Cancel, Inline, Seed, Task};
+use portfolio_support::{every_request, large_market, leveraged};
+
+/// Assets of the largest portfolios that the promise is made for, and their days.
+const ASSETS: usize = 500;
+const DAYS: usize = 750;
+
+/// Something that takes a while.
+pub struct Computation {
+    pub name: String,
+    pub run: Box<dyn Fn(&Cancel)>,
+}
+
+fn computation(name: impl Into<String>, run: impl Fn(&Cancel) + 'static) -> Computation {
+    Computation { name: name.into(), run: Box::new(run) }
+}
+
+/// All of them.
+pub fn computations() -> Vec<Computation> {
+    let models = MODELS.iter().map(|model| of_model(*model));
+    models.chain([of_many_tickers()]).chain(of_portfolios()).chain(of_shares()).collect()
+}
+
+fn of_model(model: &'static dyn Model) -> Computation {
+    let (_, y) = common::log_prices().swap_remove(0);
+    computation(model.name(), move |cancel| {
+        let origins: Vec<usize> = (y.len() - 120..=y.len()).collect();
+        let task = Task { cancel: cancel.clone(), seed: Seed(1) };
+        let fitted = model.fit(&y, 21, &task).expect("a real series");
+        fitted.forecast(&y, &origins, 21, &task).expect("its forecasts");
+    })
+}
+
+/// So many tickers, and so far, that combining the models takes as long as they do.
+fn of_many_tickers() -> Computation {
+    let panel = large_market(200, 300);
+    computation("forecast", move |cancel| {
+        let request = common::request(&["naive", "drift"], 252);
+        let all = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
+        assert_eq!(all.len(), 200);
+    })
+}
+
+fn of_portfolios() -> Vec<Computation> {
+    fn of(name: &str, run: impl Fn(&ReturnPanel, &Cancel) + 'static, market: &PricePanel) -> Computation {
+        let returns = ReturnPanel::aligned(market, DAYS, 2).expect("returns");
+        computation(name, move |cancel| run(&returns, cancel))
+    }
+    let market = large_market(ASSETS, DAYS);
+    let optimised = |(name, request): (&str, Request)| {
+        let run = move |returns: &ReturnPanel, cancel: &Cancel| {
+            optimize_portfolio(&request, returns, cancel).expect("a portfolio");
+        };
+        of(name, run, &market)
+    };
+    let requests = every_request().into_iter().chain([("max_gross", leveraged())]);
+    let mut all: Vec<Computation> = requests.map(optimised).collect();
+    let request = Request::default;
+    all.push(of(
+        "black_litterman",
+        move |r, c| drop(black_litterman(&request(), r, c).expect("a posterior")),
+        &market,
+    ));
+    all.push(of(
+        "efficient_frontier",
+        move |r, c| drop(efficient_frontier(&request(), r, 20, c).expect("points")),
+        &market,
+    ));
+    all.push(of("risk_map", move |r, c| drop(risk_map(&request(), r, 20, c).expect("a map")), &market));
+    all
+}
+
+fn of_shares() -> Vec<Computation> {
+    let of_method = |(name, method): (&str, Method)| {
+        computation(name, move |cancel| {
+            let names: Vec<String> = (0..ASSETS).map(|i| format!("T{i:04}")).collect();
+            let weights = names.iter().cloned().zip((0..ASSETS).map(|i| 0.001 + i as f64 * 1e-6)).collect();
+            let prices: BTreeMap<String, f64> =
+                names.iter().cloned().zip((0..ASSETS).map(|i| 1.0 + i as f64 * 1.7 % 97.0)).collect();
+            let universe = Universe::new(&names).expect("tickers");
+            discrete_allocation(&universe, &weights, &prices, 1e5, method, cancel).expect("shares");
+        })
+    };
+    [("greedy", Method::Greedy), ("exact", Method::Exact)].map(of_method).into()
+}

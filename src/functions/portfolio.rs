@@ -394,7 +394,7 @@ fn fix_nonpositive_semidefinite(
 }
 
 /// Tells the user what there is to know of how the weights were found.
-fn noticed(allocation: Allocation) -> Allocation {
+pub(super) fn noticed(allocation: Allocation) -> Allocation {
     if let Some(notice) = &allocation.notice {
         notice!("{notice}");
     }
@@ -405,7 +405,10 @@ fn noticed(allocation: Allocation) -> Allocation {
 const DEFAULT_POINTS: i64 = 20;
 
 /// Numbers as a JSON object by ticker.
-fn by_ticker<'a>(tickers: impl Iterator<Item = String>, values: impl Iterator<Item = &'a f64>) -> Json {
+pub(super) fn by_ticker<'a>(
+    tickers: impl Iterator<Item = String>,
+    values: impl Iterator<Item = &'a f64>,
+) -> Json {
     Json(
         tickers
             .zip(values.map(|value| serde_json::Value::from(*value)))

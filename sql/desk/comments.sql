@@ -62,7 +62,7 @@ COMMENT ON TABLE @extschema@.forecast IS 'Stored forecasts: a row per run, ticke
 COMMENT ON COLUMN @extschema@.forecast.run_id IS 'The run';
 COMMENT ON COLUMN @extschema@.forecast.ticker IS 'As in the price relation';
 COMMENT ON COLUMN @extschema@.forecast.step IS 'Trading days ahead; 0 for a ticker that could not be forecast';
-COMMENT ON COLUMN @extschema@.forecast.ts IS 'The day it falls on';
+COMMENT ON COLUMN @extschema@.forecast.ts IS 'When it falls; NULL where nobody can know, as for irregular times';
 COMMENT ON COLUMN @extschema@.forecast.forecast IS 'The median';
 COMMENT ON COLUMN @extschema@.forecast.lower IS 'Lower bound of the interval';
 COMMENT ON COLUMN @extschema@.forecast.upper IS 'Upper bound of the interval';
@@ -117,7 +117,7 @@ COMMENT ON VIEW @extschema@.latest_forecast IS 'The newest stored forecast of ea
 COMMENT ON COLUMN @extschema@.latest_forecast.ticker IS 'As in the price relation';
 COMMENT ON COLUMN @extschema@.latest_forecast.as_of IS 'Time of the newest price that the run read';
 COMMENT ON COLUMN @extschema@.latest_forecast.step IS 'Trading days ahead; NULL for a ticker that could not be forecast';
-COMMENT ON COLUMN @extschema@.latest_forecast.ts IS 'The day it falls on';
+COMMENT ON COLUMN @extschema@.latest_forecast.ts IS 'When it falls; NULL where nobody can know, as for irregular times';
 COMMENT ON COLUMN @extschema@.latest_forecast.forecast IS 'The median';
 COMMENT ON COLUMN @extschema@.latest_forecast.lower IS 'Lower bound of the interval';
 COMMENT ON COLUMN @extschema@.latest_forecast.upper IS 'Upper bound of the interval';

@@ -77,7 +77,9 @@ CREATE TABLE @extschema@.forecast (
     status     text NOT NULL,
     PRIMARY KEY (run_id, ticker, step),
     CHECK ((step = 0) = (forecast IS NULL)),
-    CHECK (num_nulls(ts, forecast, lower, upper, last_close) IN (0, 5))
+    -- A series at irregular times is forecast in steps whose dates nobody knows.
+    CHECK (num_nulls(forecast, lower, upper, last_close) IN (0, 4)),
+    CHECK (ts IS NULL OR forecast IS NOT NULL)
 );
 CREATE INDEX forecast_ticker_idx ON @extschema@.forecast (ticker, run_id) WHERE step <= 1;
 

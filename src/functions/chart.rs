@@ -6,13 +6,13 @@ use folio_chart::{
 };
 use folio_core::Error;
 use folio_core::forecast::{self, Level, Status};
-use folio_core::panel::Timestamp;
+use folio_core::panel::{Series, Timestamp};
 use folio_core::portfolio::frontier::{FrontierPoint, Performance, RiskMap};
 use folio_core::portfolio::request;
 use pgrx::prelude::*;
 
 use super::arguments::required;
-use super::forecast::{Arguments, status};
+use super::forecast::{Arguments, dated_status};
 use super::portfolio::{Inputs, Source};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::query::{self, Row};
@@ -199,12 +199,25 @@ impl Fan {
         ForecastChart {
             ticker,
             history: times.zip(series.close()[from..].iter().copied()).collect(),
-            path: ensemble.steps.iter().map(|step| (time(step.ts), step.forecast)).collect(),
+            path: (1..)
+                .zip(&ensemble.steps)
+                .map(|(number, step)| {
+                    (time(step.ts.unwrap_or_else(|| undated(series, number))), step.forecast)
+                })
+                .collect(),
             bands: self.levels.iter().map(band).collect(),
             members: if self.members { ensemble.members.iter().filter_map(member).collect() } else { vec![] },
-            note: (ensemble.status != Status::Complete).then(|| status(&ensemble.status)),
+            note: (ensemble.status != Status::Complete || ensemble.dates().remark().is_some())
+                .then(|| dated_status(ensemble)),
         }
     }
+}
+
+/// Where a step without a date is drawn: as far from the one before as the prices are on average.
+fn undated(series: &Series, step: i64) -> Timestamp {
+    let (Some(first), Some(last)) = (series.ts().first(), series.ts().last()) else { return Timestamp(0) };
+    let gaps = i64::try_from(series.ts().len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
+    Timestamp(last.0.saturating_add((last.0.saturating_sub(first.0) / gaps).saturating_mul(step)))
 }
 
 fn time(ts: Timestamp) -> Time {

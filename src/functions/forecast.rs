@@ -322,9 +322,9 @@ fn one_ticker(ticker: Option<Text>) -> Result<String> {
 
 /// The rows of forecast_ensemble for a ticker.
 pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
-    let status = Text(status(&ensemble.status));
+    let status = Text(dated_status(ensemble));
     let row = |(index, step): (usize, &forecast::Step)| {
-        let ts = Some(with_time_zone(step.ts));
+        let ts = step.ts.map(with_time_zone);
         let number = Some(index as i32 + 1);
         (
             Text(ticker.to_owned()),
@@ -352,10 +352,10 @@ type IntervalRow = (
 );
 
 fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) -> Vec<IntervalRow> {
-    let status = Text(status(&ensemble.status));
+    let status = Text(dated_status(ensemble));
     let by_level: Vec<_> = levels.iter().map(|&level| (level, ensemble.steps_at(level))).collect();
     let row = |index: usize, level: Level, step: &forecast::Step| {
-        let (number, ts) = (Some(index as i32 + 1), Some(with_time_zone(step.ts)));
+        let (number, ts) = (Some(index as i32 + 1), step.ts.map(with_time_zone));
         let (level, lower, upper) = (Some(level.share()), Some(step.lower), Some(step.upper));
         (Text(ticker.to_owned()), number, ts, level, Some(step.forecast), lower, upper, status.clone())
     };
@@ -363,6 +363,12 @@ fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) 
         .flat_map(|index| by_level.iter().map(move |(level, steps)| (index, *level, &steps[index])))
         .map(|(index, level, step)| row(index, level, step))
         .collect()
+}
+
+/// How a forecast came about, and what is to be said of its dates.
+pub(super) fn dated_status(ensemble: &forecast::Ensemble) -> String {
+    let status = status(&ensemble.status);
+    ensemble.dates().remark().map_or(status.clone(), |remark| format!("{status}; {remark}"))
 }
 
 pub(super) fn status(status: &Status) -> String {

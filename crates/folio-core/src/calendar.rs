@@ -50,7 +50,7 @@ enum Source {
 }
 
 /// The times of the steps of a forecast.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Steps {
     /// The times, rising; fewer than asked for where time itself ends, none of an irregular series.
     pub ts: Vec<Timestamp>,
@@ -263,32 +263,35 @@ fn known_by_holidays(
         }
     }
     days.reverse();
-    let holidays = differences(&days, |day| week[weekday(day)]);
+    let holidays = differences(&days, usize::MAX, |day| week[weekday(day)]);
     if holidays < MIN_HOLIDAYS {
         return Ok(None);
     }
-    let mut best = (usize::MAX, None);
+    let allowed = (MAX_DIFFERENT * days.len() as f64 + 1.0).min(MAX_UNEXPLAINED * holidays as f64) as usize;
+    let mut best = (allowed + 1, None);
     for exchange in Exchange::all() {
         cancel.check()?;
-        let different = differences(&days, |day| exchange.trades(day).unwrap_or(week[weekday(day)]));
+        let trades = |day| exchange.trades(day).unwrap_or(week[weekday(day)]);
+        let different = differences(&days, best.0, trades);
         if different < best.0 {
             best = (different, Some(exchange));
         }
     }
-    let (different, exchange) = best;
-    let near = different as f64 <= MAX_DIFFERENT * days.len() as f64 + 1.0
-        && different as f64 <= MAX_UNEXPLAINED * holidays as f64;
-    Ok(exchange.filter(|_| near))
+    Ok(best.1)
 }
 
-/// On how many days a calendar and a series differ; weeks without any price, a halt for instance, count for nothing.
-fn differences(days: &[i64], trades: impl Fn(i64) -> bool) -> usize {
+/// On how many days a calendar and a series differ, counted until `enough`; weeks without any price, a halt for instance,
+/// count for nothing.
+fn differences(days: &[i64], enough: usize, trades: impl Fn(i64) -> bool) -> usize {
     let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return 0 };
     let mut different = 0;
     for week in days.chunk_by(|a, b| monday(*a) == monday(*b)) {
         let start = monday(week[0]);
         let possible = start.max(first)..=(start + 6).min(last);
         different += possible.filter(|day| trades(*day) != week.binary_search(day).is_ok()).count();
+        if different >= enough {
+            break;
+        }
     }
     different
 }

@@ -1,6 +1,7 @@
 //! Forecasts of many tickers: every model of a ticker is validated out of sample, weighted by what it showed there,
 //! and combined into one path with a calibrated interval.
 
+mod dates;
 mod ensemble;
 mod evaluate;
 mod fingerprint;
@@ -13,6 +14,7 @@ mod request;
 mod values;
 mod weight;
 
+pub use dates::Dates;
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
 pub use evaluate::{
     DEFAULT_ORIGINS, ENSEMBLE, Evaluated, Evaluation, FitWindow, Missing, NAIVE, Record, Schedule, Summary,

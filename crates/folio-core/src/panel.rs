@@ -2,7 +2,10 @@
 
 use ndarray::Array2;
 
+use crate::calendar::zone::Zone;
+use crate::frequency::Frequency;
 pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
+use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// How many bad rows an error lists; the rest are counted.
@@ -14,6 +17,7 @@ pub struct Series {
     ticker: String,
     ts: Vec<Timestamp>,
     close: Vec<f64>,
+    frequency: Frequency,
 }
 
 impl Series {
@@ -21,7 +25,21 @@ impl Series {
     ///
     /// # Errors
     /// [`Error::BadPrices`] with the bad rows.
-    pub fn new(ticker: String, mut rows: Vec<PriceRow>, history: usize) -> Result<Series> {
+    pub fn new(ticker: String, rows: Vec<PriceRow>, history: usize) -> Result<Series> {
+        Series::in_zone(ticker, rows, history, None, &Cancel::default())
+    }
+
+    /// The same, its times read in the zone of its market; None finds it from the times themselves.
+    ///
+    /// # Errors
+    /// [`Error::BadPrices`] with the bad rows; [`Error::Cancelled`].
+    pub fn in_zone(
+        ticker: String,
+        mut rows: Vec<PriceRow>,
+        history: usize,
+        zone: Option<&Zone>,
+        cancel: &Cancel,
+    ) -> Result<Series> {
         if !rows.is_sorted_by_key(|row| row.ts) {
             rows.sort_by_key(|row| row.ts);
         }
@@ -34,8 +52,10 @@ impl Series {
             }
         }
         if bad.is_empty() {
-            let (ts, close) = rows.into_iter().map(|row| (row.ts, row.close)).unzip();
-            return Ok(Series { ticker, ts, close });
+            let (ts, close): (Vec<Timestamp>, Vec<f64>) =
+                rows.into_iter().map(|row| (row.ts, row.close)).unzip();
+            let frequency = Frequency::infer(&ts, zone, cancel)?;
+            return Ok(Series { ticker, ts, close, frequency });
         }
         let total = bad.len();
         bad.truncate(MAX_BAD_ROWS_LISTED);
@@ -55,6 +75,11 @@ impl Series {
     /// The prices.
     pub fn close(&self) -> &[f64] {
         &self.close
+    }
+
+    /// How often it has a price.
+    pub fn frequency(&self) -> &Frequency {
+        &self.frequency
     }
 
     /// The natural logarithms of the prices: what the models read.

@@ -45,13 +45,6 @@ impl Timestamp {
         }
         (year, month, left as u32 + 1)
     }
-
-    /// The next `count` weekdays after this time, at the same time of day.
-    pub fn next_weekdays(self, count: usize) -> Vec<Timestamp> {
-        // Day 0 of the epoch was a Thursday; counted from Monday, weekdays are 0 to 4.
-        let is_weekday = |time: &Timestamp| (time.day() + 3).rem_euclid(7) < 5;
-        (1..).map(|day| Timestamp(self.0 + day * MICROS_PER_DAY)).filter(is_weekday).take(count).collect()
-    }
 }
 
 /// A row of prices as read, before anything is checked.
@@ -115,16 +108,6 @@ mod tests {
 
     fn on(day: i64) -> Timestamp {
         Timestamp(day * MICROS_PER_DAY)
-    }
-
-    #[test]
-    fn weekdays_skip_the_weekend() {
-        // 2022-12-28 was a Wednesday: day 19354.
-        let days: Vec<i64> = on(19_354).next_weekdays(4).iter().map(|ts| ts.0 / MICROS_PER_DAY).collect();
-        assert_eq!(days, [19_355, 19_356, 19_359, 19_360]);
-        // Before the epoch too: 1969-12-26 was a Friday.
-        let days: Vec<i64> = on(-6).next_weekdays(1).iter().map(|ts| ts.0 / MICROS_PER_DAY).collect();
-        assert_eq!(days, [-3]);
     }
 
     #[test]

@@ -12,8 +12,20 @@ CREATE VIEW early AS SELECT * FROM waves WHERE ts <= '2025-01-01';
 -- The line grows by a tenth of a percent a day.
 SELECT ticker, step, ts, round(forecast::numeric, 4) AS forecast, status
 FROM forecast_ensemble('LINE', horizon => 3, models => '{drift}');
--- Forecasts fall on weekdays: the last price is of Wednesday, 2025-05-14.
+-- Forecasts fall where the next prices will: of a price every day on every day, the last one is of Wednesday, 2025-05-14.
 SELECT DISTINCT step, ts, extract(isodow FROM ts) AS weekday FROM forecast_ensemble(horizon => 5, models => '{naive}') ORDER BY step;
+-- Of working days on working days, of Fridays on Fridays, of month ends on month ends, of hours on hours.
+CREATE VIEW working_days AS SELECT * FROM waves WHERE extract(isodow FROM ts) < 6;
+CREATE VIEW fridays AS SELECT * FROM waves WHERE extract(isodow FROM ts) = 5;
+CREATE VIEW month_ends AS SELECT * FROM waves WHERE extract(day FROM ts + 1) = 1;
+CREATE VIEW hours AS SELECT ticker, ts + time '09:00' + hour * interval '1 hour' AS ts, close + hour AS close FROM working_days, generate_series(0, 6) AS hour;
+SELECT prices, array_agg(to_char(ts, 'Dy DD Mon HH24:MI') ORDER BY step) AS steps
+FROM unnest('{working_days,fridays,month_ends,hours}'::regclass[]) AS prices, forecast_ensemble('SLOW', horizon => 4, models => '{naive}', prices => prices)
+GROUP BY prices ORDER BY prices::text;
+-- Of no pattern nobody knows when.
+CREATE VIEW irregular AS SELECT ticker, ts + (abs(hashint4(ts - date '2024-01-01')::bigint) % 86400) * interval '1 second' AS ts, close FROM waves WHERE hashint4(ts - date '2024-01-01') % 3 = 0;
+SELECT step, ts, round(forecast::numeric, 4) AS forecast, status FROM forecast_ensemble('SLOW', horizon => 2, models => '{naive}', prices => 'irregular');
+DROP VIEW irregular, hours, month_ends, fridays, working_days;
 -- The naive forecast is the last price; every ticker has the same steps.
 SELECT f.ticker, f.step, abs(f.forecast - w.close) < 1e-9 AS is_last_price, f.lower < f.forecast AND f.forecast < f.upper AS has_interval
 FROM forecast_ensemble('{SLOW,FAST}'::text[], horizon => 2, models => '{naive}') AS f

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::dates::Dates;
 use super::interval;
 use super::member::Member;
 use super::plan::{self, Errors, Plan};
@@ -17,8 +18,8 @@ const MIN_PRICES: usize = 2;
 /// A step of a forecast, in prices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// The day it falls on.
-    pub ts: Timestamp,
+    /// When it falls, if that can be known: [`Dates`].
+    pub ts: Option<Timestamp>,
     /// The median: the exponential of the forecast log price.
     pub forecast: f64,
     /// The lower bound of the interval.
@@ -62,6 +63,7 @@ pub struct Ensemble {
 #[derive(Debug, Clone)]
 struct Basis {
     serving: Arc<Serving>,
+    dates: Dates,
     /// The forecast log prices.
     path: Vec<f64>,
     /// The ensemble's validated errors.
@@ -72,6 +74,11 @@ impl Ensemble {
     /// The prices that it was forecast from.
     pub fn history(&self) -> &Series {
         &self.basis.serving.series
+    }
+
+    /// When its steps fall.
+    pub fn dates(&self) -> &Dates {
+        &self.basis.dates
     }
 
     /// The steps with the interval of another level; the models do not run again.
@@ -109,7 +116,7 @@ pub fn forecast(
     let mut members = plan::run(&plans, request, executor, cancel)?.into_iter();
     let report = |(ticker, serving): (String, Result<Arc<Serving>>)| {
         let outcome =
-            serving.and_then(|serving| combine(serving, members.next().unwrap_or_default(), request));
+            serving.and_then(|serving| combine(serving, members.next().unwrap_or_default(), request, cancel));
         Report { ticker, outcome }
     };
     Ok(tickers.into_iter().map(report).collect())
@@ -134,7 +141,12 @@ impl Serving {
     }
 }
 
-fn combine(serving: Arc<Serving>, mut members: Vec<Member>, request: &Request) -> Result<Ensemble> {
+fn combine(
+    serving: Arc<Serving>,
+    mut members: Vec<Member>,
+    request: &Request,
+    cancel: &Cancel,
+) -> Result<Ensemble> {
     let (horizon, plan) = (request.horizon.steps(), &serving.plan);
     if plan::fits(&members).next().is_none() {
         return Err(no_model(serving.series.ticker(), &members));
@@ -149,7 +161,8 @@ fn combine(serving: Arc<Serving>, mut members: Vec<Member>, request: &Request) -
     };
     let last_close = serving.series.close().last().copied().unwrap_or(f64::NAN);
     let (path, errors) = (plan::path(&members, 0, horizon), plan::combined_errors(plan, &members));
-    let basis = Basis { serving, path, errors };
+    let dates = Dates::after(&serving.series, horizon, cancel)?;
+    let basis = Basis { serving, dates, path, errors };
     Ok(Ensemble { last_close, steps: basis.steps(request.level), members, status, basis })
 }
 
@@ -163,14 +176,13 @@ impl Basis {
     fn steps(&self, level: Level) -> Vec<Step> {
         let horizon = self.path.len();
         let widths = interval::half_widths(self.serving.plan.before(0), &self.errors, level, horizon);
-        let last = self.serving.series.ts().last().copied().unwrap_or(Timestamp(0));
-        let step = |((ts, mean), width): ((Timestamp, &f64), f64)| Step {
-            ts,
+        let step = |((ts, mean), width): ((&Option<Timestamp>, &f64), f64)| Step {
+            ts: *ts,
             forecast: price_of_log(*mean),
             lower: price_of_log(mean - width),
             upper: price_of_log(mean + width),
         };
-        last.next_weekdays(horizon).into_iter().zip(&self.path).zip(widths).map(step).collect()
+        self.dates.ts().iter().zip(&self.path).zip(widths).map(step).collect()
     }
 }
 

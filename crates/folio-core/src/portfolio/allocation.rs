@@ -216,8 +216,8 @@ fn require_countable(
 ) -> Result<()> {
     for (ticker, (weight, price)) in universe.tickers().iter().zip(weights.iter().zip(prices)) {
         let shares = weight / total * value / price;
-        // A side without weights divides by zero, and buys nothing. Written so that a NaN of the other side fails.
-        if *weight > 0.0 && !(shares <= MAX_SHARES) {
+        // A side without weights divides by zero, and buys nothing.
+        if *weight > 0.0 && shares > MAX_SHARES {
             return Err(Error::InvalidArgument {
                 argument: "value",
                 value: format!("{value}, which buys {shares:e} shares of {ticker} at {price}"),

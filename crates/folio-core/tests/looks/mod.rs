@@ -11,12 +11,14 @@ use folio_core::forecast::forecast;
 use folio_core::model::{MODELS, Model};
 use folio_core::panel::{PricePanel, ReturnPanel};
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
+use folio_core::portfolio::objective::{Constraints, by_name};
 use folio_core::portfolio::request::{
     Request, black_litterman, efficient_frontier, optimize_portfolio, risk_map,
 };
 use folio_core::portfolio::universe::Universe;
 use folio_core::task::{Cancel, Inline, Seed, Task};
 use portfolio_support::{every_request, large_market, leveraged};
+use serde_json::json;
 
 /// Assets of the largest portfolios that the promise is made for, and their days.
 const ASSETS: usize = 500;
@@ -70,7 +72,8 @@ fn of_portfolios() -> Vec<Computation> {
         };
         of(name, run, &market)
     };
-    let requests = every_request().into_iter().chain([("max_gross", leveraged())]);
+    let added = [("max_gross", leveraged()), ("min_cvar, max_tracking_error", tail_near_the_benchmark())];
+    let requests = every_request().into_iter().chain(added);
     let mut all: Vec<Computation> = requests.map(optimised).collect();
     let request = Request::default;
     all.push(of(
@@ -85,6 +88,13 @@ fn of_portfolios() -> Vec<Computation> {
     ));
     all.push(of("risk_map", move |r, c| drop(risk_map(&request(), r, 20, c).expect("a map")), &market));
     all
+}
+
+/// The largest cone: the root of the covariance is a dense block of as many rows as tickers.
+fn tail_near_the_benchmark() -> Request {
+    let constraints = Constraints::from_json(&json!({ "max_tracking_error": 0.02 })).expect("a limit");
+    let objective = by_name("min_cvar").expect("an objective");
+    Request { objective, constraints, ..Request::default() }
 }
 
 fn of_shares() -> Vec<Computation> {

@@ -46,6 +46,26 @@ pub fn read(selection: &Selection, default_relation: &str, limit: usize) -> Resu
     rows.map(|rows| panel(rows, selection)).map_err(|TooMany { bytes }| too_much_memory(bytes, limit))
 }
 
+/// Reads the rows of each ticker as they are, whatever is wrong with them; of each the newest, sorted or not, at least
+/// `selection.history` where there are as many.
+///
+/// # Errors
+/// [`Error::MemoryLimit`] where they take more than `limit` bytes, names included.
+pub fn read_rows(
+    selection: &Selection,
+    default_relation: &str,
+    limit: usize,
+) -> Result<Vec<(String, Vec<PriceRow>)>> {
+    let rows = fetch(&PriceRelation::find(selection.relation, default_relation)?, selection, limit)?;
+    let mut rows = rows.map_err(|TooMany { bytes }| too_much_memory(bytes, limit))?;
+    let tickers = tickers_in_order(&rows, selection);
+    let row = |ticker: String| {
+        let rows = rows.remove(&ticker).unwrap_or_default();
+        (ticker, rows)
+    };
+    Ok(tickers.into_iter().map(row).collect())
+}
+
 /// Reads the prices and gives them to `each`: in one panel if they fit into `limit` bytes, else in several, one after the
 /// other, each with the number of tickers in all.
 pub fn read_in_batches(
@@ -72,12 +92,17 @@ pub fn read_in_batches(
     Ok(())
 }
 
-fn panel(mut rows: Rows, selection: &Selection) -> PricePanel {
-    let tickers = selection.tickers.clone().unwrap_or_else(|| {
+/// The tickers asked for, or all that there are, sorted by name.
+fn tickers_in_order(rows: &Rows, selection: &Selection) -> Vec<String> {
+    selection.tickers.clone().unwrap_or_else(|| {
         let mut all: Vec<String> = rows.keys().cloned().collect();
         all.sort_unstable();
         all
-    });
+    })
+}
+
+fn panel(mut rows: Rows, selection: &Selection) -> PricePanel {
+    let tickers = tickers_in_order(&rows, selection);
     let column = |ticker: String| {
         let series = match rows.remove(&ticker) {
             Some(rows) => Series::new(ticker.clone(), rows, selection.history),

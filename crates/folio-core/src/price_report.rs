@@ -168,6 +168,15 @@ fn report_of(
     rows.sort_by_key(|row| row.ts);
     rows.drain(..rows.len().saturating_sub(history));
     let mut findings = faults(&rows);
+    if rows.is_empty() {
+        findings.push(Finding {
+            kind: Kind::Missing,
+            ts: None,
+            until: None,
+            value: 0.0,
+            detail: "no row at all".to_owned(),
+        });
+    }
     let mut report = PriceReport {
         ticker,
         rows: rows.len(),

@@ -145,7 +145,7 @@ fn rows_that_no_model_may_see_are_counted() {
     assert_eq!(values(Kind::Missing), [3.0]);
     assert_eq!(values(Kind::NotPositive), [2.0]);
     assert_eq!(values(Kind::Duplicate), [2.0, 2.0]);
-    assert_eq!(kinds(&of(vec![])), []);
+    assert_eq!(kinds(&of(vec![])), [Kind::Missing]);
     let one = PriceRow { ts: Timestamp(19_000 * DAY), close: f64::NAN };
     assert_eq!(kinds(&of(vec![one])), [Kind::Missing]);
 }

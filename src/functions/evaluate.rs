@@ -151,7 +151,7 @@ fn evaluate(
     };
     let mut pool = Pool::start(settings.threads_per_call)?;
     let cancel = pool::cancel_flag();
-    prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
+    prices::read_in_batches(&selection, &settings, |panel, tickers| {
         pool.announce(tickers * evaluation.tasks());
         let threads = pool.threads();
         let batches = Batches::of_evaluation(&panel, tickers, &evaluation, threads, settings.memory_limit)?;

@@ -280,8 +280,7 @@ pub(super) struct Plan {
 impl Plan {
     /// Reads the prices alone, in panels that fit into folio.memory_limit.
     pub fn read(&self, mut look: impl FnMut(&PricePanel)) -> Result<()> {
-        let Settings { prices, .. } = &self.settings;
-        prices::read_in_batches(&self.selection, prices, self.settings.price_bytes(), |panel, _| {
+        prices::read_in_batches(&self.selection, &self.settings, |panel, _| {
             look(&panel);
             Ok(())
         })
@@ -298,7 +297,7 @@ impl Plan {
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
         let mut all = Vec::new();
-        prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
+        prices::read_in_batches(&selection, &settings, |panel, tickers| {
             look(&panel);
             pool.announce(tickers * request.models.models().len());
             let batches = Batches::new(&panel, tickers, &request, pool.threads(), settings.memory_limit)?;
@@ -335,8 +334,9 @@ fn one_ticker(ticker: Option<Text>) -> Result<String> {
 /// The rows of forecast_ensemble for a ticker.
 pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
     let status = Text(dated_status(ensemble));
+    let times = ensemble.history().times();
     let row = |(index, step): (usize, &forecast::Step)| {
-        let ts = step.ts.map(with_time_zone);
+        let ts = step.ts.map(|ts| with_time_zone(ts, times));
         let number = Some(index as i32 + 1);
         (
             Text(ticker.to_owned()),
@@ -365,9 +365,10 @@ type IntervalRow = (
 
 fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) -> Vec<IntervalRow> {
     let status = Text(dated_status(ensemble));
+    let times = ensemble.history().times();
     let by_level: Vec<_> = levels.iter().map(|&level| (level, ensemble.steps_at(level))).collect();
     let row = |index: usize, level: Level, step: &forecast::Step| {
-        let (number, ts) = (Some(index as i32 + 1), step.ts.map(with_time_zone));
+        let (number, ts) = (Some(index as i32 + 1), step.ts.map(|ts| with_time_zone(ts, times)));
         let (level, lower, upper) = (Some(level.share()), Some(step.lower), Some(step.upper));
         (Text(ticker.to_owned()), number, ts, level, Some(step.forecast), lower, upper, status.clone())
     };

@@ -1,5 +1,6 @@
 //! What is odd about the prices that everything else is computed from.
 
+use folio_core::panel::Times;
 use folio_core::price_report::{PriceReport, price_reports};
 use folio_core::task;
 use pgrx::prelude::*;
@@ -61,19 +62,24 @@ fn reports(
     history: Option<i64>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<Regclass>,
-) -> Result<Vec<PriceReport>> {
+) -> Result<(Vec<PriceReport>, Times)> {
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
     let tickers = tickers.map(unique_tickers).transpose()?;
     let selection = Selection { relation: relation.map(|relation| relation.0), tickers, as_of, history };
     let pool = Pool::start(1)?;
-    let rows = prices::read_rows(&selection, &settings.prices, settings.price_bytes())?;
-    Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| price_reports(rows, history, cancel))?)
+    let raw = prices::read_raw(&selection, &settings)?;
+    let (times, tickers, zone) = (raw.times, raw.tickers, raw.zone);
+    let reports = task::one(&pool, &pool::cancel_flag(), move |cancel| {
+        price_reports(tickers, history, zone.as_ref(), cancel)
+    })?;
+    Ok((reports, times))
 }
 
 /// A row for each finding, or one that says that there is none.
-fn rows_of(report: PriceReport) -> Vec<Row> {
+fn rows_of(report: PriceReport, times: Times) -> Vec<Row> {
     let known = report.frequency.is_some();
+    let stamp = |ts| with_time_zone(ts, times);
     let row = |finding: &str, ts, until, value, detail: Option<String>| -> Row {
         (
             Text(report.ticker.clone()),
@@ -83,7 +89,7 @@ fn rows_of(report: PriceReport) -> Vec<Row> {
             value,
             detail.map(Text),
             report.rows as i64,
-            report.last.map(with_time_zone),
+            report.last.map(stamp),
             report.frequency.clone().map(Text),
             known.then_some(report.fit),
             known.then_some(report.periods_per_year),
@@ -93,7 +99,7 @@ fn rows_of(report: PriceReport) -> Vec<Row> {
         return vec![row("ok", None, None, None, None)];
     }
     let rows = report.findings.iter().map(|finding| {
-        let (ts, until) = (finding.ts.map(with_time_zone), finding.until.map(with_time_zone));
+        let (ts, until) = (finding.ts.map(stamp), finding.until.map(stamp));
         let value = Some(finding.value).filter(|value| !value.is_nan());
         row(finding.kind.name(), ts, until, value, Some(finding.detail.clone()))
     });

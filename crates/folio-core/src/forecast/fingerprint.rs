@@ -28,6 +28,7 @@ impl Fingerprint {
             self.text(ticker);
             match series {
                 Ok(series) => {
+                    self.number(series.times() as u64);
                     self.number(series.close().len() as u64);
                     series.ts().iter().for_each(|ts| self.0.update(ts.0.to_le_bytes()));
                     series.close().iter().for_each(|close| self.0.update(close.to_le_bytes()));

@@ -12,9 +12,11 @@ use pgrx::prelude::*;
 use super::budget;
 use super::datum::Text;
 use super::encoding;
+use super::pool;
 use super::query;
 use super::relation::{PriceRelation, no_privilege};
 use super::report::{Report, Result, SqlState};
+use super::server;
 use super::timestamp::from_micros;
 
 /// The longest ticker, in bytes: longer than the longest identifiers of instruments, short enough that names need no memory
@@ -43,7 +45,7 @@ pub struct Selection {
 /// [`Error::MemoryLimit`] where they take more than `limit` bytes, names included.
 pub fn read(selection: &Selection, default_relation: &str, limit: usize) -> Result<PricePanel> {
     let rows = fetch(&PriceRelation::find(selection.relation, default_relation)?, selection, limit)?;
-    rows.map(|rows| panel(rows, selection)).map_err(|TooMany { bytes }| too_much_memory(bytes, limit))
+    panel(rows.map_err(|TooMany { bytes }| too_much_memory(bytes, limit))?, selection)
 }
 
 /// Reads the prices and gives them to `each`: in one panel if they fit into `limit` bytes, else in several, one after the
@@ -56,7 +58,7 @@ pub fn read_in_batches(
 ) -> Result<()> {
     let source = PriceRelation::find(selection.relation, default_relation)?;
     if let Ok(rows) = fetch(&source, selection, limit)? {
-        let panel = panel(rows, selection);
+        let panel = panel(rows, selection)?;
         let tickers = panel.columns().len();
         return each(panel, tickers);
     }
@@ -67,25 +69,30 @@ pub fn read_in_batches(
     for batch in tickers.chunks((limit / most_bytes(selection.history)).max(1)) {
         let selection = Selection { tickers: Some(batch.to_vec()), ..selection.clone() };
         let rows = fetch(&source, &selection, usize::MAX)?.unwrap_or_default();
-        each(panel(rows, &selection), tickers.len())?;
+        each(panel(rows, &selection)?, tickers.len())?;
     }
     Ok(())
 }
 
-fn panel(mut rows: Rows, selection: &Selection) -> PricePanel {
+fn panel(mut rows: Rows, selection: &Selection) -> Result<PricePanel> {
+    let cancel = pool::cancel_flag();
     let tickers = selection.tickers.clone().unwrap_or_else(|| {
         let mut all: Vec<String> = rows.keys().cloned().collect();
         all.sort_unstable();
         all
     });
     let column = |ticker: String| {
+        server::check_interrupts()?;
         let series = match rows.remove(&ticker) {
-            Some(rows) => Series::new(ticker.clone(), rows, selection.history),
+            Some(rows) => Series::in_zone(ticker.clone(), rows, selection.history, None, &cancel),
             None => Err(Error::UnknownTicker { ticker: ticker.clone() }),
         };
-        (ticker, series)
+        match series {
+            Err(Error::Cancelled) => Err(Error::Cancelled.into()),
+            series => Ok((ticker, series)),
+        }
     };
-    PricePanel::new(tickers.into_iter().map(column).collect())
+    Ok(PricePanel::new(tickers.into_iter().map(column).collect::<Result<_>>()?))
 }
 
 /// The rows of each ticker, as they come.

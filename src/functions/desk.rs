@@ -8,11 +8,15 @@ use folio_core::portfolio::view_of_forecast::view_of_step;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
-use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, failed, member_row};
+use super::forecast::{
+    Arguments, ForecastRow, MemberRow, Plan, Rows, ensemble_rows, failed, member_row, one,
+};
 use crate::backend::datum::{Json, Names, Regclass, Text};
+use crate::backend::pool;
 use crate::backend::query;
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
+use crate::backend::server;
 use crate::backend::settings::Settings;
 use crate::backend::snapshot;
 use crate::backend::subtransaction;
@@ -123,11 +127,12 @@ impl Seen {
         Seen { fingerprint, tickers: Vec::new(), newest: None, first_error: None }
     }
 
-    fn add(&mut self, panel: &PricePanel) {
-        self.fingerprint.add(panel);
+    fn add(&mut self, panel: &PricePanel) -> Result<()> {
+        self.fingerprint.add(panel, &pool::cancel_flag()).map_err(Error::from)?;
         self.tickers.extend(panel.columns().iter().map(|(ticker, _)| ticker.clone()));
         self.newest = self.newest.max(panel.newest());
         self.first_error = self.first_error.take().or_else(|| panel.series().err());
+        Ok(())
     }
 
     /// The row's part of it, unless no ticker has prices that can be used.
@@ -214,8 +219,8 @@ impl Run {
             return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
-        let level = plan.request.level;
-        let forecasts = plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report)]))?;
+        let level = plan.request.levels[0];
+        let forecasts = plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report)))?;
         // What is stored is named by the prices that it was computed from.
         seen.read(self.id)?.write(Some(self.id))?;
         write_forecasts(self.id, level, forecasts)
@@ -259,7 +264,7 @@ fn stored_forecasts(run_id: i64, fingerprint: &str) -> Result<Option<i64>> {
 /// What is stored of one ticker.
 struct Forecast {
     last_close: Option<f64>,
-    steps: Vec<ForecastRow>,
+    steps: Rows<ForecastRow>,
     members: Vec<MemberRow>,
 }
 
@@ -267,14 +272,17 @@ impl Forecast {
     fn of(report: forecast::Report) -> Forecast {
         let ticker = report.ticker;
         match report.outcome {
-            Ok(ensemble) => Forecast {
+            Ok(mut ensemble) => Forecast {
                 last_close: Some(ensemble.last_close),
-                steps: ensemble_rows(&ticker, &ensemble),
-                members: ensemble.members.into_iter().map(|member| member_row(&ticker, member)).collect(),
+                members: std::mem::take(&mut ensemble.members)
+                    .into_iter()
+                    .map(|member| member_row(&ticker, member))
+                    .collect(),
+                steps: ensemble_rows(ticker, ensemble),
             },
             Err(error) => Forecast {
                 last_close: None,
-                steps: vec![(Text(ticker), Some(0), None, None, None, None, failed(error))],
+                steps: one((Text(ticker), Some(0), None, None, None, None, failed(error))),
                 members: Vec::new(),
             },
         }
@@ -297,7 +305,8 @@ fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Foreca
     let mut steps = Steps::default();
     let mut members = Members::default();
     for forecast in forecasts {
-        forecast.steps.into_iter().for_each(|step| steps.push(step, forecast.last_close));
+        server::check_interrupts()?;
+        forecast.steps.for_each(|step| steps.push(step, forecast.last_close));
         forecast.members.into_iter().for_each(|member| members.push(member));
     }
     query::write(INSERT_FORECASTS, &steps.arguments(run_id, level))?;

@@ -14,6 +14,8 @@ SELECT create_portfolio(
 FROM (VALUES ('balanced', 'max_quadratic_utility'), ('defensive', 'min_volatility')) AS style (name, objective)
 WHERE NOT EXISTS (SELECT FROM portfolio WHERE portfolio.name = style.name);
 
+SELECT share_portfolio(name, 'folio_reader') FROM portfolio WHERE name IN ('balanced', 'defensive');
+
 SELECT format('CALL rebalance(%L, as_of => %L)', portfolio.name, day)
 FROM portfolio
 CROSS JOIN generate_series(timestamptz '2022-07-06', '2022-12-28', '7 days') AS day

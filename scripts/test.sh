@@ -52,7 +52,7 @@ cluster() {
   scripts/install.sh dev
   clients default
   clients preload
-  clients cron --test desk
+  clients cron --test desk --test hostile
 }
 
 # clients CONF [ARGUMENT...]   the clients' tests against a cluster with CONF.conf

@@ -1,14 +1,15 @@
--- Inputs of a portfolio from the user's own tables.
+-- Inputs of a portfolio from the user's own tables. The relation is read as any SELECT of the caller's reads it, with his
+-- search_path, in which nothing of ours may be looked up: every type and operator has its schema.
 CREATE FUNCTION @extschema@.by_ticker(relation regclass, value name, ticker name DEFAULT 'ticker') RETURNS jsonb
-LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+LANGUAGE plpgsql STABLE PARALLEL UNSAFE AS $$
 DECLARE
-    result jsonb;
-    twice text;
+    result pg_catalog.jsonb;
+    twice pg_catalog.text;
 BEGIN
     -- jsonb_object_agg would keep one of several rows and say nothing.
     EXECUTE pg_catalog.format(
         'SELECT pg_catalog.jsonb_object_agg(%1$I, %2$I), '
-        '(SELECT pg_catalog.string_agg(name, '', '' ORDER BY name) FROM (SELECT %1$I::text AS name FROM %3$s GROUP BY 1 HAVING pg_catalog.count(*) > 1 LIMIT 10) AS twice) '
+        '(SELECT pg_catalog.string_agg(name, '', '' ORDER BY name) FROM (SELECT %1$I::pg_catalog.text AS name FROM %3$s GROUP BY 1 HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 10) AS twice) '
         'FROM %3$s', ticker, value, relation)
     INTO result, twice;
     IF twice IS NOT NULL THEN

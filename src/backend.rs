@@ -1,6 +1,7 @@
 //! What the SQL functions stand on: settings, prices, the compute pool, and errors.
 
 pub mod array;
+pub mod as_role;
 pub mod budget;
 pub mod datum;
 mod encoding;
@@ -10,7 +11,7 @@ pub mod memory;
 pub mod pool;
 pub mod prices;
 pub mod query;
-mod relation;
+pub mod relation;
 pub mod report;
 pub mod run_lock;
 pub mod server;

@@ -10,30 +10,39 @@ mod functions;
 
 pg_module_magic!(name, version);
 
+/// The schema of what is not for users; sql/desk/schema.sql makes it before pgrx does.
+#[pg_schema]
+mod folio_internal {}
+
+extension_sql_file!("../sql/desk/schema.sql", name = "desk_schema", bootstrap);
 extension_sql_file!("../sql/views.sql", name = "views", requires = [running_calls, thread_slots]);
 extension_sql_file!("../sql/inputs.sql", name = "inputs");
 extension_sql_file!("../sql/desk/tables.sql", name = "desk_tables", requires = ["views"]);
-extension_sql_file!("../sql/desk/views.sql", name = "desk_views", requires = ["desk_tables"]);
+extension_sql_file!("../sql/desk/rights.sql", name = "desk_rights", requires = ["desk_tables", refuse]);
+extension_sql_file!("../sql/desk/views.sql", name = "desk_views", requires = ["desk_rights"]);
 extension_sql_file!(
     "../sql/desk/runs.sql",
     name = "desk_runs",
-    requires = ["desk_views", run_lock_class, forecast_view]
+    requires = ["desk_views", forecast_view, weights_and_views, try_lock_run, relation_name, delete_own_runs]
 );
-extension_sql_file!("../sql/desk/portfolios.sql", name = "desk_portfolios", requires = ["desk_runs"]);
+extension_sql_file!(
+    "../sql/desk/portfolios.sql",
+    name = "desk_portfolios",
+    requires = ["desk_runs", delete_own_portfolio]
+);
 extension_sql_file!("../sql/desk/schedule.sql", name = "desk_schedule", requires = ["desk_portfolios"]);
-extension_sql_file!("../sql/desk/outcomes.sql", name = "desk_outcomes", requires = ["desk_schedule"]);
+extension_sql_file!(
+    "../sql/desk/outcomes.sql",
+    name = "desk_outcomes",
+    requires = ["desk_schedule", prices_between]
+);
 extension_sql_file!(
     "../sql/desk/comments.sql",
     name = "desk_comments",
-    requires =
-        ["desk_outcomes", forecast_fingerprint, forecast_run, try_lock_run, unlock_run, prices_setting]
+    requires = ["desk_outcomes", forecast_fingerprint, forecast_run, require_nonatomic, unlock_run]
 );
-extension_sql_file!(
-    "../sql/comments.sql",
-    name = "comments",
-    requires = ["desk_comments", "inputs"],
-    finalize
-);
+extension_sql_file!("../sql/comments.sql", name = "comments", requires = ["desk_comments", "inputs"]);
+extension_sql_file!("../sql/desk/seal.sql", name = "desk_seal", requires = ["comments"], finalize);
 
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]

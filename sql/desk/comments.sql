@@ -3,6 +3,8 @@
 COMMENT ON TABLE @extschema@.portfolio IS 'What a rebalance is made with: a row per portfolio, made by folio.create_portfolio. A change holds from the next run on; NULL means the default or the setting.';
 COMMENT ON COLUMN @extschema@.portfolio.portfolio_id IS 'Key';
 COMMENT ON COLUMN @extschema@.portfolio.name IS 'What people call it';
+COMMENT ON COLUMN @extschema@.portfolio.owner IS 'The role whose it is: it and its members change, run and drop it, and its rights read the prices';
+COMMENT ON COLUMN @extschema@.portfolio.shared_with IS 'Roles that see it and its results: folio.share_portfolio';
 COMMENT ON COLUMN @extschema@.portfolio.tickers IS 'The assets; NULL is every ticker of the price relation';
 COMMENT ON COLUMN @extschema@.portfolio.market_caps IS 'Market values, {"AAPL": 2066, ...}: the market prior';
 COMMENT ON COLUMN @extschema@.portfolio.views IS 'The portfolio''s own views, as in black_litterman';
@@ -23,10 +25,10 @@ COMMENT ON COLUMN @extschema@.portfolio.created_at IS 'When it was made';
 
 COMMENT ON TABLE @extschema@.run IS 'A row for each run of a rebalance or of forecasts, from its start. folio.run_history shows it with names.';
 COMMENT ON COLUMN @extschema@.run.run_id IS 'Key';
-COMMENT ON COLUMN @extschema@.run.kind IS 'rebalance or forecast';
+COMMENT ON COLUMN @extschema@.run.kind IS 'rebalance, forecast, or outcome for a comparison with prices that failed';
 COMMENT ON COLUMN @extschema@.run.portfolio_id IS 'The portfolio; NULL for forecasts alone';
 COMMENT ON COLUMN @extschema@.run.settings IS 'What the run was made with, as of its start';
-COMMENT ON COLUMN @extschema@.run.status IS 'running, succeeded or failed';
+COMMENT ON COLUMN @extschema@.run.status IS 'running, succeeded, unchanged where there was nothing to do, or failed';
 COMMENT ON COLUMN @extschema@.run.as_of IS 'Time of the newest price that was read; before the prices are read, the time asked for';
 COMMENT ON COLUMN @extschema@.run.tickers IS 'The tickers that were read';
 COMMENT ON COLUMN @extschema@.run.time_zone IS 'Time zone of the session, in which dates were read as times';
@@ -35,12 +37,26 @@ COMMENT ON COLUMN @extschema@.run.forecast_run_id IS 'The run whose forecasts we
 COMMENT ON COLUMN @extschema@.run.turnover IS 'Sum of the absolute changes of weights, bought and sold';
 COMMENT ON COLUMN @extschema@.run.started_at IS 'Start';
 COMMENT ON COLUMN @extschema@.run.finished_at IS 'End';
-COMMENT ON COLUMN @extschema@.run.run_by IS 'The user';
+COMMENT ON COLUMN @extschema@.run.run_by IS 'The role that ran it';
 COMMENT ON COLUMN @extschema@.run.pid IS 'Process id of the session';
 COMMENT ON COLUMN @extschema@.run.sqlstate IS 'SQLSTATE of the failure';
-COMMENT ON COLUMN @extschema@.run.message IS 'Message of the failure';
-COMMENT ON COLUMN @extschema@.run.detail IS 'Detail of the failure';
-COMMENT ON COLUMN @extschema@.run.hint IS 'Hint of the failure';
+
+COMMENT ON TABLE @extschema@.failure IS 'What failed runs said: for the owner alone, since it may quote his prices.';
+COMMENT ON COLUMN @extschema@.failure.run_id IS 'The run';
+COMMENT ON COLUMN @extschema@.failure.message IS 'Message of the failure';
+COMMENT ON COLUMN @extschema@.failure.detail IS 'Detail of the failure';
+COMMENT ON COLUMN @extschema@.failure.hint IS 'Hint of the failure';
+
+COMMENT ON TABLE @extschema@.outcome IS 'The prices that came for stored forecasts: what folio.forecast_accuracy compares them with.';
+COMMENT ON COLUMN @extschema@.outcome.run_id IS 'The run';
+COMMENT ON COLUMN @extschema@.outcome.ticker IS 'As in the price relation';
+COMMENT ON COLUMN @extschema@.outcome.step IS 'Trading days ahead';
+COMMENT ON COLUMN @extschema@.outcome.actual IS 'The price that came; NULL if it is gone again';
+
+COMMENT ON TABLE @extschema@.value IS 'What portfolios were worth on each day: what folio.portfolio_value shows.';
+COMMENT ON COLUMN @extschema@.value.portfolio_id IS 'The portfolio';
+COMMENT ON COLUMN @extschema@.value.ts IS 'Day';
+COMMENT ON COLUMN @extschema@.value.value IS 'Value; 1 at the first rebalance; NULL if its prices are gone';
 
 COMMENT ON TABLE @extschema@.forecast IS 'Stored forecasts: a row per run, ticker and step.';
 COMMENT ON COLUMN @extschema@.forecast.run_id IS 'The run';
@@ -52,6 +68,7 @@ COMMENT ON COLUMN @extschema@.forecast.lower IS 'Lower bound of the interval';
 COMMENT ON COLUMN @extschema@.forecast.upper IS 'Upper bound of the interval';
 COMMENT ON COLUMN @extschema@.forecast.level IS 'Share of outcomes that the interval holds';
 COMMENT ON COLUMN @extschema@.forecast.last_close IS 'The price that the forecast starts from';
+COMMENT ON COLUMN @extschema@.forecast.periods_per_year IS 'Steps of a year: what its view is annualised by';
 COMMENT ON COLUMN @extschema@.forecast.status IS 'As in forecast_ensemble';
 
 COMMENT ON TABLE @extschema@.forecast_member IS 'The models of stored forecasts, as forecast_members gives them.';
@@ -145,21 +162,21 @@ COMMENT ON COLUMN @extschema@.rebalance.as_of IS 'Time of the newest price that 
 
 COMMENT ON VIEW @extschema@.run_history IS 'Every run: what it was, how it ended, and why it failed.';
 COMMENT ON COLUMN @extschema@.run_history.run_id IS 'Key';
-COMMENT ON COLUMN @extschema@.run_history.kind IS 'rebalance or forecast';
+COMMENT ON COLUMN @extschema@.run_history.kind IS 'rebalance, forecast, or outcome for a comparison with prices that failed';
 COMMENT ON COLUMN @extschema@.run_history.portfolio IS 'The portfolio''s name; NULL for forecasts alone';
 COMMENT ON COLUMN @extschema@.run_history.as_of IS 'Time of the newest price that was read';
-COMMENT ON COLUMN @extschema@.run_history.status IS 'running, succeeded or failed';
+COMMENT ON COLUMN @extschema@.run_history.status IS 'running, succeeded, unchanged where there was nothing to do, or failed';
 COMMENT ON COLUMN @extschema@.run_history.started_at IS 'Start';
 COMMENT ON COLUMN @extschema@.run_history.finished_at IS 'End';
 COMMENT ON COLUMN @extschema@.run_history.seconds IS 'From start to end';
 COMMENT ON COLUMN @extschema@.run_history.turnover IS 'Sum of the absolute changes of weights, bought and sold';
 COMMENT ON COLUMN @extschema@.run_history.forecasts IS 'computed by this run, or reused: prices and settings were those of a stored forecast';
 COMMENT ON COLUMN @extschema@.run_history.sqlstate IS 'SQLSTATE of the failure';
-COMMENT ON COLUMN @extschema@.run_history.message IS 'Message of the failure';
-COMMENT ON COLUMN @extschema@.run_history.detail IS 'Detail of the failure';
-COMMENT ON COLUMN @extschema@.run_history.hint IS 'Hint of the failure';
+COMMENT ON COLUMN @extschema@.run_history.message IS 'Message of the failure; the owner sees it';
+COMMENT ON COLUMN @extschema@.run_history.detail IS 'Detail of the failure; the owner sees it';
+COMMENT ON COLUMN @extschema@.run_history.hint IS 'Hint of the failure; the owner sees it';
 
-COMMENT ON VIEW @extschema@.forecast_accuracy IS 'Stored forecasts beside the prices that came: a row per ticker, as_of and step that has its price. Read from the price relations now, as the user who asks.';
+COMMENT ON VIEW @extschema@.forecast_accuracy IS 'Stored forecasts beside the prices that came: a row per ticker, as_of and step that has its price. Brought up to date by every run and by folio.refresh_outcomes.';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.ticker IS 'As in the price relation';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.as_of IS 'The day the forecast was made from';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.step IS 'Trading days ahead';
@@ -176,25 +193,34 @@ COMMENT ON COLUMN @extschema@.forecast_accuracy.naive_error IS 'Error of the las
 COMMENT ON COLUMN @extschema@.forecast_accuracy.absolute_percentage_error IS 'Size of the error as a share of what came: its mean is the MAPE';
 COMMENT ON COLUMN @extschema@.forecast_accuracy.naive_absolute_percentage_error IS 'The same for the last price as forecast';
 
-COMMENT ON VIEW @extschema@.portfolio_value IS 'What a portfolio was worth on each day: 1 at its first rebalance, weights held from one rebalance to the next, before costs. Read from the price relations now, as the user who asks.';
+COMMENT ON VIEW @extschema@.portfolio_value IS 'What a portfolio was worth on each day: 1 at its first rebalance, weights held from one rebalance to the next, before costs. Brought up to date by every run and by folio.refresh_outcomes.';
 COMMENT ON COLUMN @extschema@.portfolio_value.portfolio IS 'The portfolio''s name';
 COMMENT ON COLUMN @extschema@.portfolio_value.ts IS 'Day';
 COMMENT ON COLUMN @extschema@.portfolio_value.value IS 'Value; 1 at the first rebalance';
 
 COMMENT ON VIEW @extschema@.run_lock IS 'Who holds the locks of runs.';
 COMMENT ON COLUMN @extschema@.run_lock.portfolio_id IS 'The portfolio; 0 for forecasts alone';
-COMMENT ON COLUMN @extschema@.run_lock.pid IS 'Process id of the session';
+COMMENT ON COLUMN @extschema@.run_lock.pid IS 'Process id of the session; NULL for a prepared transaction';
+COMMENT ON COLUMN @extschema@.run_lock.role IS 'Whose forecasts, where there is no portfolio';
+
+COMMENT ON VIEW @extschema@.job IS 'The jobs of the portfolios in pg_cron, where this database has it: those that you may see there.';
+COMMENT ON COLUMN @extschema@.job.job_id IS 'Number in cron.job';
+COMMENT ON COLUMN @extschema@.job.portfolio_id IS 'The portfolio''s key';
+COMMENT ON COLUMN @extschema@.job.portfolio IS 'The portfolio''s name';
+COMMENT ON COLUMN @extschema@.job.schedule IS 'As in cron';
+COMMENT ON COLUMN @extschema@.job.username IS 'The role that the job runs as';
+COMMENT ON COLUMN @extschema@.job.active IS 'Whether it runs';
 
 COMMENT ON FUNCTION @extschema@.create_portfolio(text, text[], jsonb, jsonb, text, jsonb, text, integer, text[], float8, integer, text, float8, float8, float8, boolean, regclass) IS
 'Makes a portfolio and gives its id; its weights come with CALL folio.rebalance(name). The arguments are checked by computing its weights once without forecasts.
 name: unique. use_forecasts: whether every run makes views from forecasts, default true; horizon, models, level and history are theirs. The others are those of black_litterman.
-prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 25006 on a standby.';
+prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 42501 the role was not given the desk, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.drop_portfolio(text) IS
-'Deletes a portfolio with all its runs, weights, trades and forecasts. Errors: 42704 no such portfolio, 55P03 while it runs, 25006 on a standby.';
+'Deletes a portfolio with all its runs, weights, trades, forecasts and jobs. Errors: 42704 no such portfolio, 42501 it is another''s, 55P03 while it runs, 25006 on a standby.';
 COMMENT ON PROCEDURE @extschema@.rebalance(text, timestamptz, boolean) IS
 'Forecasts, makes views of the forecasts, and stores the weights and trades of a portfolio. Commits, so not inside a transaction: folio.rebalance_now is for that.
-as_of: only prices up to then, default all. force: run again although nothing has changed. Where settings and prices are those of the newest run of the same as_of, nothing is done.
-A failure is written into the run''s row and then raised; the last good weights stay. Errors: those of black_litterman and forecast_ensemble, 42704 no such portfolio, 55P03 while it runs in another session, 25006 on a standby.';
+as_of: only prices up to then, default all. force: run again although nothing has changed. Where settings and prices are those of the newest run of the same as_of, nothing is done, and the run is one that is unchanged.
+A failure is written into the run''s row and then raised; the last good weights stay. Errors: those of black_litterman and forecast_ensemble, 42704 no such portfolio, 42501 it is another''s, 2D000 inside a transaction, 55P03 while it runs in another session, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.rebalance_now(text, timestamptz, boolean) IS
 'folio.rebalance inside the caller''s transaction, for dbt for instance; gives the run that counts. It holds its snapshot for as long as it takes, and a failure takes its row with it.';
 COMMENT ON PROCEDURE @extschema@.refresh_forecasts(text[], integer, text[], float8, timestamptz, integer, regclass) IS
@@ -203,80 +229,24 @@ COMMENT ON FUNCTION @extschema@.refresh_forecasts_now(text[], integer, text[], f
 'folio.refresh_forecasts inside the caller''s transaction; gives the run that counts.';
 COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'A hash of the prices that a forecast of these arguments reads and of all else that it depends on: models, level, horizon, seed, time zone, version. The arguments are those of forecast_ensemble.';
-COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8) IS
-'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, and the interval''s level. NULL where it says nothing. The formula of forecast_views.';
-COMMENT ON PROCEDURE @extschema@.forecast_run(bigint, boolean) IS
-'Forecasts for a run that was started, or finds the stored forecasts that are the same. Holds no snapshot while the models train. Part of a run; not for calls by hand.';
-COMMENT ON PROCEDURE @extschema@.execute_run(bigint, boolean) IS
-'Runs a run that was started: commits its row, computes, commits the results or the failure. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.start_run(text, integer, jsonb, timestamptz, boolean) IS
-'Takes the lock and writes the row of a run. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.start_rebalance(text, timestamptz, boolean) IS
-'Starts the run of a portfolio. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.start_forecasts(text[], integer, text[], float8, timestamptz, integer, text, boolean) IS
-'Starts a run of forecasts. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.finish_run(bigint, boolean) IS
-'Brings a run whose forecasts are there to its end; gives the run that counts. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.fail_run(bigint, text, text, text, text) IS
-'Writes a failure into the row of a run. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.try_lock_run(integer, boolean) IS
-'Takes the lock of a portfolio''s runs, if it is free: for the session, until unlock_run or an abort, or for the transaction. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.lock_run(integer, boolean) IS
-'Takes the lock of a portfolio''s runs, or fails with 55P03. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.unlock_run() IS
-'Gives the lock back. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.fail_abandoned_runs() IS
-'Marks runs as failed that were cut off. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.write_portfolio(@extschema@.run) IS
-'Writes weights, views and trades of a run. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.equal_run(@extschema@.run) IS
-'The newest run of the same as_of, if settings and prices are the same. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.views_of(@extschema@.run) IS
-'The views of a run: the portfolio''s own, then those of its forecasts. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.weights_before(integer, timestamptz) IS
-'The weights of the newest earlier as_of of a portfolio, as {ticker: weight}. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.constraints_with(jsonb, jsonb) IS
-'Constraints with the weights held now, where they speak of trades. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.raise_failure(bigint) IS
-'Raises the failure of a run, if it has failed. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.portfolio_named(text) IS
-'A portfolio by its name, or the error 42704. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.check_portfolio(@extschema@.portfolio) IS
-'Fails where a portfolio could not be rebalanced. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.require_primary() IS
-'Fails with 25006 on a standby. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.run_lock_class() IS
-'The class of the advisory locks of runs. Part of a run; not for calls by hand.';
-COMMENT ON FUNCTION @extschema@.price_relation(text) IS
-'The relation of this name, or the error 42P01.';
-COMMENT ON FUNCTION @extschema@.prices_setting() IS
-'What folio.prices says.';
-COMMENT ON FUNCTION @extschema@.default_prices() IS
-'The relation that folio.prices names.';
-COMMENT ON FUNCTION @extschema@.relation_name(regclass) IS
-'A relation''s name with its schema.';
-COMMENT ON FUNCTION @extschema@.readable_prices(text) IS
-'The price relation of this name, if it is there and the user may read it; else NULL.';
-COMMENT ON FUNCTION @extschema@.price_time_type(regclass) IS
-'The type of a price relation''s times.';
-COMMENT ON FUNCTION @extschema@.as_price_time(text, regclass, text) IS
-'SQL that turns a timestamptz into a price relation''s own time.';
-COMMENT ON FUNCTION @extschema@.from_price_time(text, regclass, text) IS
-'SQL that turns a price relation''s own time into a timestamptz.';
-COMMENT ON FUNCTION @extschema@.forecast_outcomes() IS
-'The prices that came for stored forecasts: what folio.forecast_accuracy shows.';
-COMMENT ON FUNCTION @extschema@.growth_of_weights(bigint, timestamptz) IS
-'Growth of one run''s weights from its as_of until a time.';
-COMMENT ON FUNCTION @extschema@.portfolio_values() IS
-'What folio.portfolio_value shows.';
+COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8, float8) IS
+'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, the interval''s level, and how many such steps a year has. NULL where it says nothing. The formula of forecast_views.';
 COMMENT ON FUNCTION @extschema@.schedule_rebalance(text, text) IS
-'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A second call changes the schedule. The job runs as the user who calls.
+'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A second call changes the schedule. The job runs as the user who calls; where a superuser calls for another''s portfolio, as its owner.
 schedule: as in cron, ''0 22 * * 1-5'' is 22:00 GMT on weekdays. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 22023 not a schedule, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.unschedule_rebalance(text) IS
-'Ends the schedule that the calling user gave a portfolio; whether there was one. Errors: 55000 no pg_cron in this database, 42501, 25006 on a standby.';
-COMMENT ON FUNCTION @extschema@.require_cron(text, text) IS
-'Fails with 55000 or 42501 where rebalances cannot be scheduled. Part of schedule_rebalance.';
-COMMENT ON FUNCTION @extschema@.job_name(text) IS
-'The name of a portfolio''s job in pg_cron.';
-COMMENT ON FUNCTION @extschema@.job_command(text) IS
-'What a portfolio''s job runs.';
+'Ends the jobs of a portfolio that the caller may end; whether there was one. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 25006 on a standby.';
+COMMENT ON PROCEDURE @extschema@.rebalance_portfolio(integer) IS
+'What a job of folio.schedule_rebalance calls: folio.rebalance of the portfolio with this number, whatever its name. If there is none any more, the job ends itself.';
+COMMENT ON PROCEDURE @extschema@.refresh_outcomes(text) IS
+'Compares stored forecasts and weights with the prices that came, for folio.forecast_accuracy and folio.portfolio_value: of one portfolio, or of everything that the caller owns. Every run does it for its own. Prices are read with the rights of each owner; a failure is a warning and a row of folio.run_history, and stops nothing else.';
+COMMENT ON FUNCTION @extschema@.delete_runs(text, timestamptz) IS
+'Deletes the runs of a portfolio that started before a time, with all that they brought; without a portfolio those of the caller''s own forecasts. Gives their number.';
+COMMENT ON FUNCTION @extschema@.share_portfolio(text, regrole) IS
+'Lets a role see a portfolio with its runs and their results. It needs no other right.';
+COMMENT ON FUNCTION @extschema@.unshare_portfolio(text, regrole) IS
+'Ends what folio.share_portfolio began.';
+COMMENT ON FUNCTION @extschema@.grant_desk(regrole) IS
+'Lets a role make portfolios and run them; in pg_cron''s database it may schedule them too. For the owner of the extension or a superuser; a second call changes nothing.';
+COMMENT ON FUNCTION @extschema@.revoke_desk(regrole) IS
+'Ends what folio.grant_desk began; what the role has made stays.';

@@ -1,133 +1,169 @@
--- What came after: forecasts against prices, and what portfolios were worth. Both are read from the price relations when
--- they are asked for, as the caller, so that they are up to date as soon as prices arrive, follow corrections, show nobody
--- more than he may read, and need no job that could have been forgotten. A relation that is gone is left out.
+-- What came after: the prices that forecasts were of, and what portfolios were worth. They are stored by every run of their
+-- owner and by refresh_outcomes, read with the owner's rights: so looking at them runs nobody's code, shows what the owner
+-- shows, is quick, and does not fail because of a price relation. Each time past days are compared again, so that
+-- corrections arrive; what has not changed is not written. A price that is gone takes its outcome with it.
 
--- The relation of this name, if it is there and the caller may read it.
-CREATE FUNCTION @extschema@.readable_prices(name text) RETURNS regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT attrelid::regclass
-    FROM pg_attribute
-    WHERE attrelid = to_regclass(name) AND attname IN ('ticker', 'ts', 'close') AND NOT attisdropped
-      AND has_column_privilege(attrelid, attnum, 'SELECT')
-    GROUP BY attrelid
-    HAVING count(*) = 3;
+-- Stores the outcomes of every forecast of an owner's that was made from one price relation.
+CREATE FUNCTION folio_internal.refresh_forecast_outcomes(owner regrole, prices text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    WITH source AS (
+        SELECT run.run_id, run.time_zone
+        FROM @extschema@.run
+        LEFT JOIN @extschema@.portfolio AS p USING (portfolio_id)
+        WHERE run.forecast_run_id = run.run_id
+          AND CASE WHEN run.portfolio_id IS NULL THEN run.run_by = refresh_forecast_outcomes.owner
+                        AND run.settings ->> 'prices' = refresh_forecast_outcomes.prices
+                   ELSE p.owner = refresh_forecast_outcomes.owner AND p.prices = refresh_forecast_outcomes.prices END),
+    wanted AS (
+        SELECT source.time_zone, f.run_id, f.ticker, f.step, f.ts
+        FROM source JOIN @extschema@.forecast AS f USING (run_id) WHERE f.step > 0),
+    span AS MATERIALIZED (
+        SELECT time_zone, array_agg(DISTINCT ticker) AS tickers, min(ts) AS first, max(ts) AS last FROM wanted GROUP BY time_zone),
+    price AS MATERIALIZED (
+        SELECT DISTINCT ON (span.time_zone, p.ticker, p.ts) span.time_zone, p.ticker, p.ts, p.close
+        FROM span, folio_internal.prices_between(owner, prices, span.tickers, span.first, span.last, span.time_zone) AS p
+        WHERE p.close BETWEEN 1e-100 AND 1e100),
+    gone AS (
+        UPDATE @extschema@.outcome AS o SET actual = NULL
+        FROM wanted LEFT JOIN price USING (time_zone, ticker, ts)
+        WHERE price.close IS NULL AND o.actual IS NOT NULL
+          AND o.run_id = wanted.run_id AND o.ticker = wanted.ticker AND o.step = wanted.step)
+    INSERT INTO @extschema@.outcome AS o (run_id, ticker, step, actual)
+    SELECT wanted.run_id, wanted.ticker, wanted.step, price.close
+    FROM wanted JOIN price USING (time_zone, ticker, ts)
+    ORDER BY 1, 2, 3
+    ON CONFLICT (run_id, ticker, step) DO UPDATE SET actual = excluded.actual WHERE o.actual IS DISTINCT FROM excluded.actual;
 $$;
 
--- The type of a price relation's times.
-CREATE FUNCTION @extschema@.price_time_type(prices regclass) RETURNS regtype
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT coalesce(nullif(type.typbasetype, 0), type.oid)::regtype
-    FROM pg_attribute AS attribute
-    JOIN pg_type AS type ON type.oid = attribute.atttypid
-    WHERE attribute.attrelid = prices AND attribute.attname = 'ts';
+-- Growth of each rebalance's weights over the days on which every asset has a price, until the next rebalance. What the
+-- weights leave of 1 is cash without interest. `number` counts the rebalances; a price belongs to the last one before it.
+CREATE FUNCTION folio_internal.growth_of_weights(p @extschema@.portfolio) RETURNS TABLE (number integer, as_of timestamptz, ts timestamptz, growth float8)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH period AS MATERIALIZED (
+        SELECT row_number() OVER (ORDER BY r.as_of)::integer AS number, r.run_id, r.as_of, run.time_zone
+        FROM @extschema@.rebalance AS r JOIN @extschema@.run USING (run_id)
+        WHERE r.portfolio_id = p.portfolio_id),
+    weight AS MATERIALIZED (
+        SELECT period.number, period.time_zone, w.ticker, w.weight
+        FROM period JOIN @extschema@.weight AS w USING (run_id) WHERE w.weight <> 0),
+    price AS MATERIALIZED (
+        SELECT DISTINCT ON (zone.time_zone, q.ticker, q.ts) zone.time_zone, q.ticker, q.ts, q.close,
+               width_bucket(q.ts - interval '1 microsecond', starts.as_of) AS number
+        FROM (SELECT array_agg(period.as_of ORDER BY period.number) AS as_of FROM period) AS starts,
+             (SELECT weight.time_zone, array_agg(DISTINCT weight.ticker) AS tickers FROM weight GROUP BY weight.time_zone) AS zone,
+             folio_internal.prices_between(p.owner, p.prices, zone.tickers, NULL, NULL, zone.time_zone) AS q
+        WHERE q.close BETWEEN 1e-100 AND 1e100),
+    last AS (
+        SELECT DISTINCT ON (price.time_zone, price.ticker, price.number) price.time_zone, price.ticker, price.number, price.close
+        FROM price ORDER BY price.time_zone, price.ticker, price.number, price.ts DESC),
+    held AS MATERIALIZED (
+        SELECT *, count(*) OVER (PARTITION BY first.number) AS names
+        FROM (SELECT DISTINCT ON (weight.number, weight.ticker) weight.number, weight.time_zone, weight.ticker, weight.weight, last.close
+              FROM weight JOIN last ON last.time_zone = weight.time_zone AND last.ticker = weight.ticker AND last.number < weight.number
+              ORDER BY weight.number, weight.ticker, last.number DESC) AS first)
+    SELECT period.number, period.as_of, day.ts, day.growth
+    FROM period
+    LEFT JOIN (SELECT held.number, price.ts, 1 + sum(held.weight * (price.close / held.close - 1)) AS growth
+               FROM held JOIN price ON price.time_zone = held.time_zone AND price.ticker = held.ticker AND price.number = held.number
+               GROUP BY held.number, price.ts
+               HAVING count(*) = min(held.names)) AS day USING (number)
+    ORDER BY period.number, day.ts;
 $$;
 
--- A time in SQL as a price relation writes it: dates and timestamps are those of the zone in which the run read them.
-CREATE FUNCTION @extschema@.as_price_time(expression text, prices regclass, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
-        ELSE format('(%s AT TIME ZONE %L)::%s', expression, time_zone, @extschema@.price_time_type(prices)) END;
-$$;
-
--- The reverse.
-CREATE FUNCTION @extschema@.from_price_time(expression text, prices regclass, time_zone text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-    SELECT CASE @extschema@.price_time_type(prices) WHEN 'timestamptz'::regtype THEN expression
-        ELSE format('%s::timestamp AT TIME ZONE %L', expression, time_zone) END;
-$$;
-
--- The prices that came for stored forecasts.
-CREATE FUNCTION @extschema@.forecast_outcomes() RETURNS TABLE (run_id bigint, ticker text, step integer, actual float8)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+-- Stores what a portfolio was worth: 1 at its first rebalance.
+CREATE FUNCTION folio_internal.refresh_value(p @extschema@.portfolio) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    source record;
-    prices regclass;
-BEGIN
-    FOR source IN
-        SELECT DISTINCT run.settings ->> 'prices' AS name, run.time_zone FROM @extschema@.run WHERE run.forecast_run_id = run.run_id
-    LOOP
-        prices := @extschema@.readable_prices(source.name);
-        CONTINUE WHEN prices IS NULL;
-        RETURN QUERY EXECUTE format(
-            'SELECT f.run_id, f.ticker, f.step, p.close::float8
-             FROM @extschema@.run
-             JOIN @extschema@.forecast AS f USING (run_id)
-             JOIN %s AS p ON p.ticker::text = f.ticker AND p.ts = %s
-             WHERE run.forecast_run_id = run.run_id AND run.settings ->> ''prices'' = $1 AND run.time_zone = $2 AND f.step > 0',
-            prices, @extschema@.as_price_time('f.ts', prices, source.time_zone))
-        USING source.name, source.time_zone;
-    END LOOP;
-END $$;
-
-CREATE VIEW @extschema@.forecast_accuracy AS
-SELECT DISTINCT ON (f.ticker, run.as_of, f.step)
-       f.ticker, run.as_of, f.step, f.ts, f.forecast, f.lower, f.upper, f.level, outcome.actual,
-       f.forecast - outcome.actual AS error, (f.forecast - outcome.actual) / outcome.actual AS relative_error,
-       outcome.actual BETWEEN f.lower AND f.upper AS inside, f.last_close - outcome.actual AS naive_error,
-       abs(f.forecast - outcome.actual) / outcome.actual AS absolute_percentage_error,
-       abs(f.last_close - outcome.actual) / outcome.actual AS naive_absolute_percentage_error
-FROM @extschema@.forecast_outcomes() AS outcome
-JOIN @extschema@.forecast AS f USING (run_id, ticker, step)
-JOIN @extschema@.run USING (run_id)
-ORDER BY f.ticker, run.as_of, f.step, run.run_id DESC;
-
--- Growth of one rebalance's weights over the days on which every asset has a price, until the next rebalance. What the
--- weights leave of 1 is cash without interest.
-CREATE FUNCTION @extschema@.growth_of_weights(run_id bigint, until timestamptz) RETURNS TABLE (ts timestamptz, growth float8)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-DECLARE
-    run @extschema@.run;
-    prices regclass;
-BEGIN
-    SELECT * INTO run FROM @extschema@.run AS r WHERE r.run_id = growth_of_weights.run_id;
-    prices := @extschema@.readable_prices(run.settings ->> 'prices');
-    IF prices IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE format(
-        'WITH held AS (
-             SELECT w.ticker, w.weight, first.close::float8 AS close
-             FROM @extschema@.weight AS w
-             CROSS JOIN LATERAL (SELECT p.close FROM %1$s AS p WHERE p.ticker::text = w.ticker AND p.ts <= %2$s ORDER BY p.ts DESC LIMIT 1) AS first
-             WHERE w.run_id = $1 AND w.weight <> 0)
-         SELECT %3$s, 1 + sum(held.weight * (p.close::float8 / held.close - 1))
-         FROM held
-         JOIN %1$s AS p ON p.ticker::text = held.ticker AND p.ts > %2$s AND ($3 IS NULL OR p.ts <= %4$s)
-         GROUP BY p.ts
-         HAVING count(*) = (SELECT count(*) FROM held)
-         ORDER BY p.ts',
-        prices, @extschema@.as_price_time('$2', prices, run.time_zone), @extschema@.from_price_time('p.ts', prices, run.time_zone),
-        @extschema@.as_price_time('$3', prices, run.time_zone))
-    USING run.run_id, run.as_of, until;
-END $$;
-
-CREATE FUNCTION @extschema@.portfolio_values() RETURNS TABLE (portfolio text, ts timestamptz, value float8)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-DECLARE
-    held record;
     point record;
-    start float8;
+    number integer := 0;
+    start float8 := 1;
+    value float8 := 1;
+    days timestamptz[] := '{}';
+    worth float8[] := '{}';
 BEGIN
-    FOR held IN
-        SELECT r.run_id, r.portfolio, r.as_of, row_number() OVER history AS number, lead(r.as_of) OVER history AS until
-        FROM @extschema@.rebalance AS r
-        WINDOW history AS (PARTITION BY r.portfolio ORDER BY r.as_of)
-        ORDER BY r.portfolio, r.as_of
-    LOOP
-        portfolio := held.portfolio;
-        IF held.number = 1 THEN
-            ts := held.as_of;
-            value := 1;
-            RETURN NEXT;
+    FOR point IN SELECT * FROM folio_internal.growth_of_weights(p) LOOP
+        IF number = 0 THEN
+            days := ARRAY[point.as_of];
+            worth := ARRAY[value];
         END IF;
-        start := value;
-        FOR point IN SELECT * FROM @extschema@.growth_of_weights(held.run_id, held.until) LOOP
-            ts := point.ts;
-            value := start * point.growth;
-            RETURN NEXT;
-        END LOOP;
+        IF point.number <> number THEN
+            number := point.number;
+            start := value;
+        END IF;
+        CONTINUE WHEN point.ts IS NULL;
+        value := start * point.growth;
+        days := days || point.ts;
+        worth := worth || value;
     END LOOP;
+    UPDATE @extschema@.value AS v SET value = NULL
+    WHERE v.portfolio_id = p.portfolio_id AND v.value IS NOT NULL AND v.ts NOT IN (SELECT unnest(days));
+    INSERT INTO @extschema@.value AS v (portfolio_id, ts, value)
+    SELECT p.portfolio_id, day, w FROM unnest(days, worth) AS t(day, w) ORDER BY day
+    ON CONFLICT (portfolio_id, ts) DO UPDATE SET value = excluded.value WHERE v.value IS DISTINCT FROM excluded.value;
 END $$;
 
-CREATE VIEW @extschema@.portfolio_value AS
-SELECT portfolio, ts, value FROM @extschema@.portfolio_values();
+-- One of these refreshes, whose failure is a row of folio.run_history and a warning, so that it stops nothing else.
+CREATE FUNCTION folio_internal.try_refresh(p @extschema@.portfolio, owner regrole, prices text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    run_id bigint;
+    message text;
+    detail text;
+    hint text;
+BEGIN
+    IF p.portfolio_id IS NULL THEN
+        PERFORM folio_internal.refresh_forecast_outcomes(owner, prices);
+    ELSE
+        PERFORM folio_internal.refresh_value(p);
+    END IF;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    INSERT INTO @extschema@.run AS run (kind, portfolio_id, settings, status, finished_at, sqlstate)
+    VALUES ('outcome', p.portfolio_id, jsonb_build_object('prices', prices), 'failed', clock_timestamp(), SQLSTATE)
+    RETURNING run.run_id INTO run_id;
+    INSERT INTO @extschema@.failure VALUES (run_id, message, nullif(detail, ''), nullif(hint, ''));
+    RAISE WARNING 'the outcomes of % are as they were: %', coalesce(format('portfolio "%s"', p.name), format('forecasts from %s', prices)), message;
+END $$;
+
+-- What a run brings up to date: its portfolio's value, and the outcomes of its owner's forecasts from the same prices.
+CREATE FUNCTION folio_internal.refresh_after(run @extschema@.run) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p @extschema@.portfolio;
+BEGIN
+    PERFORM folio_internal.try_refresh(NULL, folio_internal.owner_of(run), run.settings ->> 'prices');
+    IF run.portfolio_id IS NOT NULL THEN
+        SELECT * INTO p FROM @extschema@.portfolio WHERE portfolio.portfolio_id = run.portfolio_id;
+        PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
+    END IF;
+END $$;
+
+CREATE PROCEDURE @extschema@.refresh_outcomes(portfolio text DEFAULT NULL)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    chosen integer;
+    source record;
+    p @extschema@.portfolio;
+BEGIN
+    PERFORM folio_internal.require_desk();
+    PERFORM folio_internal.require_primary();
+    IF portfolio IS NOT NULL THEN
+        chosen := folio_internal.own_portfolio(portfolio);
+    END IF;
+    FOR source IN
+        SELECT q.owner, q.prices FROM @extschema@.portfolio AS q
+        WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen)
+        UNION
+        SELECT r.run_by, r.settings ->> 'prices' FROM @extschema@.run AS r
+        WHERE chosen IS NULL AND r.portfolio_id IS NULL AND r.forecast_run_id = r.run_id AND pg_has_role(r.run_by, 'USAGE')
+        ORDER BY 1, 2
+    LOOP
+        PERFORM folio_internal.try_refresh(NULL, source.owner, source.prices);
+    END LOOP;
+    FOR p IN
+        SELECT * FROM @extschema@.portfolio AS q
+        WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen) ORDER BY q.portfolio_id
+    LOOP
+        PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
+    END LOOP;
+END $$;

@@ -2,14 +2,52 @@
 
 -- Computes a portfolio's weights without its forecasts and throws them away: the engine is the one place that knows
 -- what its arguments may be and whether the constraints can be met.
-CREATE FUNCTION @extschema@.check_portfolio(p @extschema@.portfolio) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, @extschema@, pg_temp AS $$
-DECLARE
-    prices regclass := @extschema@.price_relation(p.prices);
+CREATE FUNCTION folio_internal.check_portfolio(p @extschema@.portfolio) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM @extschema@.forecast_fingerprint(p.tickers, p.horizon, p.models, p.level, NULL, p.history, prices);
-    PERFORM @extschema@.black_litterman(p.tickers, p.views, p.market_caps, p.prior, p.risk_aversion, p.tau, p.risk_free_rate,
-        p.covariance, p.objective, @extschema@.constraints_with(p.constraints, NULL), p.history, NULL, prices);
+    PERFORM @extschema@.forecast_fingerprint(p.tickers, p.horizon, p.models, p.level, NULL, p.history, p.prices::regclass);
+    PERFORM folio_internal.weights_and_views(p.owner, p.prices, p.tickers, p.views, p.market_caps, p.prior, p.risk_aversion, p.tau,
+        p.risk_free_rate, p.covariance, p.objective, folio_internal.constraints_with(p.constraints, NULL), p.history, NULL);
+END $$;
+
+CREATE FUNCTION folio_internal.make_portfolio(
+    name text,
+    tickers text[],
+    market_caps jsonb,
+    views jsonb,
+    objective text,
+    constraints jsonb,
+    covariance text,
+    horizon integer,
+    models text[],
+    level float8,
+    history integer,
+    prior text,
+    risk_aversion float8,
+    tau float8,
+    risk_free_rate float8,
+    use_forecasts boolean,
+    prices text)
+RETURNS integer
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    made @extschema@.portfolio;
+BEGIN
+    PERFORM folio_internal.require_primary();
+    INSERT INTO @extschema@.portfolio (name, tickers, market_caps, views, use_forecasts, objective, constraints, covariance,
+        prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
+    VALUES (name, tickers, market_caps, coalesce(views, '[]'), coalesce(use_forecasts, true), objective, constraints,
+        covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
+    ON CONFLICT ON CONSTRAINT portfolio_name_key DO NOTHING
+    RETURNING * INTO made;
+    IF made.portfolio_id IS NULL THEN
+        RAISE EXCEPTION 'portfolio "%" already exists', name
+            USING ERRCODE = 'duplicate_object', DETAIL = 'The name of a portfolio is unique in a database, whoever sees it.',
+                  HINT = 'UPDATE folio.portfolio changes one of yours; folio.drop_portfolio deletes it with its history.';
+    END IF;
+    PERFORM folio_internal.check_portfolio(made);
+    RETURN made.portfolio_id;
 END $$;
 
 -- No search_path of its own: folio.prices is looked up in the caller's. So no operator, and every name with its schema.
@@ -33,37 +71,40 @@ CREATE FUNCTION @extschema@.create_portfolio(
     prices regclass DEFAULT NULL)
 RETURNS integer
 LANGUAGE plpgsql AS $$
-#variable_conflict use_variable
-DECLARE
-    made @extschema@.portfolio;
 BEGIN
-    PERFORM @extschema@.require_primary();
-    INSERT INTO @extschema@.portfolio (name, tickers, market_caps, views, use_forecasts, objective, constraints, covariance,
-        prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
-    VALUES (name, tickers, market_caps, coalesce(views, '[]'), coalesce(use_forecasts, true), objective, constraints,
-        covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history,
-        @extschema@.relation_name(coalesce(prices, @extschema@.default_prices())))
-    ON CONFLICT ON CONSTRAINT portfolio_name_key DO NOTHING
-    RETURNING * INTO made;
-    IF made.portfolio_id IS NULL THEN
-        RAISE EXCEPTION 'portfolio "%" already exists', name
-            USING ERRCODE = 'duplicate_object', DETAIL = 'The name of a portfolio is unique.',
-                  HINT = 'UPDATE folio.portfolio changes it; folio.drop_portfolio deletes it with its history.';
-    END IF;
-    PERFORM @extschema@.check_portfolio(made);
-    RETURN made.portfolio_id;
+    PERFORM folio_internal.require_desk();
+    RETURN folio_internal.make_portfolio(name, tickers, market_caps, views, objective, constraints, covariance, horizon, models, level, history, prior, risk_aversion, tau, risk_free_rate, use_forecasts,
+        folio_internal.relation_name(prices));
 END $$;
 
 CREATE FUNCTION @extschema@.drop_portfolio(portfolio text) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, @extschema@, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    p @extschema@.portfolio;
+    key integer;
 BEGIN
-    PERFORM @extschema@.require_primary();
-    p := @extschema@.portfolio_named(portfolio);
-    PERFORM @extschema@.lock_run(p.portfolio_id, false);
-    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AND has_schema_privilege('cron', 'USAGE') THEN
-        PERFORM @extschema@.unschedule_rebalance(portfolio);
-    END IF;
-    DELETE FROM @extschema@.portfolio WHERE portfolio.portfolio_id = p.portfolio_id;
+    PERFORM folio_internal.require_desk();
+    key := folio_internal.own_portfolio(portfolio);
+    PERFORM folio_internal.lock_run(key, false);
+    PERFORM folio_internal.delete_own_portfolio(key);
+END $$;
+
+-- Lets a role see a portfolio with its runs and their results, and ends that.
+CREATE FUNCTION @extschema@.share_portfolio(portfolio text, role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key integer;
+BEGIN
+    PERFORM folio_internal.require_desk();
+    key := folio_internal.own_portfolio(portfolio);
+    UPDATE @extschema@.portfolio SET shared_with = shared_with || role WHERE portfolio_id = key AND role <> ALL (shared_with);
+END $$;
+
+CREATE FUNCTION @extschema@.unshare_portfolio(portfolio text, role regrole) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key integer;
+BEGIN
+    PERFORM folio_internal.require_desk();
+    key := folio_internal.own_portfolio(portfolio);
+    UPDATE @extschema@.portfolio SET shared_with = array_remove(shared_with, role) WHERE portfolio_id = key AND role = ANY (shared_with);
 END $$;

@@ -1,8 +1,13 @@
 -- The desk's result tables: portfolios, runs, and what the runs brought. People read the views over them.
+--
+-- There are no foreign keys: pg_restore -j loads the tables of an extension in any order, with the keys already there.
+-- What a key would do, a trigger before the deletion does (rights.sql).
 
 CREATE TABLE @extschema@.portfolio (
     portfolio_id   integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     name           text NOT NULL UNIQUE CHECK (name <> ''),
+    owner          regrole NOT NULL DEFAULT to_regrole(quote_ident(current_user)),
+    shared_with    regrole[] NOT NULL DEFAULT '{}',
     tickers        text[],
     market_caps    jsonb,
     views          jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(views) = 'array'),
@@ -25,37 +30,42 @@ CREATE TABLE @extschema@.portfolio (
 -- A run reads its settings from its own row, so that what it was made with stays known when the portfolio changes.
 CREATE TABLE @extschema@.run (
     run_id          bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    kind            text NOT NULL CHECK (kind IN ('rebalance', 'forecast')),
-    portfolio_id    integer REFERENCES @extschema@.portfolio ON DELETE CASCADE,
+    kind            text NOT NULL CHECK (kind IN ('rebalance', 'forecast', 'outcome')),
+    portfolio_id    integer,
     settings        jsonb NOT NULL,
-    status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'failed')),
+    status          text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'succeeded', 'unchanged', 'failed')),
     as_of           timestamptz,
     tickers         text[],
     time_zone       text NOT NULL DEFAULT current_setting('TimeZone'),
     fingerprint     text,
-    forecast_run_id bigint REFERENCES @extschema@.run ON DELETE SET NULL,
+    forecast_run_id bigint,
     turnover        float8,
     started_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at     timestamptz,
-    run_by          name NOT NULL DEFAULT current_user,
+    finished_at     timestamptz CHECK (isfinite(finished_at)),
+    run_by          regrole NOT NULL DEFAULT to_regrole(quote_ident(current_user)),
     pid             integer NOT NULL DEFAULT pg_backend_pid(),
     sqlstate        text,
-    message         text,
-    detail          text,
-    hint            text,
-    CHECK ((kind = 'rebalance') = (portfolio_id IS NOT NULL)),
+    CHECK (CASE kind WHEN 'rebalance' THEN portfolio_id IS NOT NULL WHEN 'forecast' THEN portfolio_id IS NULL ELSE true END),
     CHECK ((status = 'running') = (finished_at IS NULL)),
     CHECK ((status = 'failed') = (sqlstate IS NOT NULL)),
-    CHECK (status <> 'succeeded' OR as_of IS NOT NULL AND fingerprint IS NOT NULL)
+    CHECK (status NOT IN ('succeeded', 'unchanged') OR as_of IS NOT NULL AND fingerprint IS NOT NULL)
 );
 CREATE INDEX run_portfolio_idx ON @extschema@.run (portfolio_id, as_of, run_id);
 CREATE INDEX run_fingerprint_idx ON @extschema@.run (fingerprint) WHERE forecast_run_id = run_id;
 CREATE INDEX run_forecast_idx ON @extschema@.run (forecast_run_id);
 CREATE INDEX run_running_idx ON @extschema@.run (run_id) WHERE status = 'running';
 
+-- What a failure says may quote prices and texts of its owner's, so it is not shown to those who see the run.
+CREATE TABLE @extschema@.failure (
+    run_id  bigint PRIMARY KEY,
+    message text NOT NULL,
+    detail  text,
+    hint    text
+);
+
 -- Step 0 stands for a ticker that could not be forecast: its status says why.
 CREATE TABLE @extschema@.forecast (
-    run_id     bigint NOT NULL REFERENCES @extschema@.run ON DELETE CASCADE,
+    run_id     bigint NOT NULL,
     ticker     text NOT NULL,
     step       integer NOT NULL CHECK (step >= 0),
     ts         timestamptz,
@@ -64,17 +74,18 @@ CREATE TABLE @extschema@.forecast (
     upper      float8,
     level      float8 NOT NULL,
     last_close float8,
+    periods_per_year float8,
     status     text NOT NULL,
     PRIMARY KEY (run_id, ticker, step),
     CHECK ((step = 0) = (forecast IS NULL)),
     -- A series at irregular times is forecast in steps whose dates nobody knows.
-    CHECK (num_nulls(forecast, lower, upper, last_close) IN (0, 4)),
+    CHECK (num_nulls(forecast, lower, upper, last_close, periods_per_year) IN (0, 5)),
     CHECK (ts IS NULL OR forecast IS NOT NULL)
 );
 CREATE INDEX forecast_ticker_idx ON @extschema@.forecast (ticker, run_id) WHERE step <= 1;
 
 CREATE TABLE @extschema@.forecast_member (
-    run_id          bigint NOT NULL REFERENCES @extschema@.run ON DELETE CASCADE,
+    run_id          bigint NOT NULL,
     ticker          text NOT NULL,
     model           text NOT NULL,
     weight          float8,
@@ -87,7 +98,7 @@ CREATE TABLE @extschema@.forecast_member (
 );
 
 CREATE TABLE @extschema@.weight (
-    run_id               bigint NOT NULL REFERENCES @extschema@.run ON DELETE CASCADE,
+    run_id               bigint NOT NULL,
     ticker               text NOT NULL,
     weight               float8 NOT NULL,
     market_weight        float8 NOT NULL,
@@ -101,7 +112,7 @@ CREATE TABLE @extschema@.weight (
 );
 
 CREATE TABLE @extschema@.trade (
-    run_id          bigint NOT NULL REFERENCES @extschema@.run ON DELETE CASCADE,
+    run_id          bigint NOT NULL,
     ticker          text NOT NULL,
     previous_weight float8 NOT NULL,
     weight          float8 NOT NULL,
@@ -110,7 +121,7 @@ CREATE TABLE @extschema@.trade (
 );
 
 CREATE TABLE @extschema@.view (
-    run_id             bigint NOT NULL REFERENCES @extschema@.run ON DELETE CASCADE,
+    run_id             bigint NOT NULL,
     position           integer NOT NULL,
     view               text NOT NULL,
     source             text NOT NULL CHECK (source IN ('portfolio', 'forecast')),
@@ -124,13 +135,33 @@ CREATE TABLE @extschema@.view (
     PRIMARY KEY (run_id, position)
 );
 
+-- The prices that came for stored forecasts. The bounds keep every number of forecast_accuracy finite.
+CREATE TABLE @extschema@.outcome (
+    run_id bigint NOT NULL,
+    ticker text NOT NULL,
+    step   integer NOT NULL,
+    actual float8 CHECK (actual BETWEEN 1e-100 AND 1e100),
+    PRIMARY KEY (run_id, ticker, step)
+);
+
+-- What a portfolio was worth on each day; NULL where the prices that said so are gone.
+CREATE TABLE @extschema@.value (
+    portfolio_id integer NOT NULL,
+    ts           timestamptz NOT NULL,
+    value        float8,
+    PRIMARY KEY (portfolio_id, ts)
+);
+
 -- pg_dump leaves an extension's tables out unless they are marked; with the sequences new ids go on after a restore.
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.portfolio', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.run', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.failure', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.forecast', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.forecast_member', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.weight', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.trade', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.view', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.value', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.portfolio_portfolio_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.run_run_id_seq', '');

@@ -49,7 +49,8 @@ impl PriceRelation {
     }
 }
 
-fn named(name: &str) -> Result<pg_sys::Oid> {
+/// The relation of this name in the search_path, locked against changes.
+pub fn named(name: &str) -> Result<pg_sys::Oid> {
     let text = encoding::to_server(name)?;
     // SAFETY: on the main thread inside a transaction; catalog look-ups of a NUL-terminated name. A name that is not one
     // raises an error that says so.

@@ -24,6 +24,8 @@ impl SqlState {
     pub const INVALID_PARAMETER_VALUE: SqlState = SqlState(*b"22023");
     pub const NULL_VALUE_NOT_ALLOWED: SqlState = SqlState(*b"22004");
     pub const INVALID_TEXT: SqlState = SqlState(*b"22021");
+    pub const UNDEFINED_OBJECT: SqlState = SqlState(*b"42704");
+    pub const INVALID_TRANSACTION_TERMINATION: SqlState = SqlState(*b"2D000");
     pub const WRONG_OBJECT_TYPE: SqlState = SqlState(*b"42809");
     pub const UNDEFINED_TABLE: SqlState = SqlState(*b"42P01");
     pub const UNDEFINED_COLUMN: SqlState = SqlState(*b"42703");

@@ -3,17 +3,24 @@
 
 use folio_core::Error;
 use folio_core::forecast::{self, Fingerprint, Horizon, Level};
+use folio_core::frequency::PeriodsPerYear;
 use folio_core::panel::{PricePanel, Timestamp};
+use folio_core::portfolio::black_litterman::ViewReport;
+use folio_core::portfolio::request::{self, Allocation, Holding};
 use folio_core::portfolio::view_of_forecast::view_of_step;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
+use serde_json::{Value, json};
 
 use super::forecast::{
     Arguments, ForecastRow, MemberRow, Plan, Rows, ensemble_rows, failed, member_row, one,
 };
+use super::portfolio::{Inputs, Source, by_ticker, noticed};
+use crate::backend::as_role::{as_role, switched_to};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool;
 use crate::backend::query;
+use crate::backend::relation::{PriceRelation, named};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
 use crate::backend::server;
@@ -53,10 +60,11 @@ fn forecast_view(
     upper: f64,
     horizon: i32,
     level: f64,
+    periods_per_year: f64,
 ) -> Option<Json> {
     let view = Horizon::new(horizon.into()).and_then(|horizon| {
-        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
-        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, level))
+        let (years, level) = (horizon.steps() as f64 / periods_per_year, Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, years, level))
     });
     or_raise(view.map_err(Report::from)).map(Json)
 }
@@ -66,7 +74,7 @@ fn forecast_view(
 /// `record_failure` a failure goes into the row too instead of being raised: PL/pgSQL could catch it only in a block, and
 /// a CALL in a block has a snapshot that cannot be given up.
 #[pg_extern(sql = r#"
-CREATE PROCEDURE @extschema@."forecast_run"("run_id" bigint, "record_failure" boolean)
+CREATE PROCEDURE folio_internal."forecast_run"("run_id" bigint, "record_failure" boolean)
 LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
 "#)]
 fn forecast_run(run_id: i64, record_failure: bool) {
@@ -88,29 +96,240 @@ fn forecast_run(run_id: i64, record_failure: bool) {
     }
 }
 
-/// What folio.prices says. current_setting does not know it before the session has loaded the library.
-#[pg_extern(stable, parallel_unsafe)]
-fn prices_setting() -> Text {
-    Text(Settings::read().prices)
+/// The name of a price relation with its schema: of this one, or of the one that folio.prices names in the caller's
+/// search_path.
+#[pg_extern(schema = "folio_internal", stable, parallel_unsafe)]
+fn relation_name(prices: Option<Regclass>) -> Text {
+    let relation = prices.map(|relation| relation.0);
+    Text(or_raise(PriceRelation::find(relation, &Settings::read().prices)).name)
 }
 
-/// The class of the advisory locks of runs; the key is the portfolio's id.
-#[pg_extern(immutable, parallel_safe)]
-fn run_lock_class() -> i32 {
-    run_lock::CLASS
+/// Refuses, without the lines of our functions as CONTEXT: they say nothing to whoever lacks a right.
+#[pg_extern(schema = "folio_internal", stable, parallel_unsafe)]
+fn refuse(message: Text, detail: Text, hint: Text) {
+    // SAFETY: on the main thread; whatever catches the error restores the callbacks.
+    unsafe { pg_sys::error_context_stack = std::ptr::null_mut() };
+    or_raise(Err(Report::new(SqlState::INSUFFICIENT_PRIVILEGE, message.0, detail.0, hint.0)))
 }
 
-/// Takes the lock of a portfolio's runs, if it is free: for the session, until unlock_run or an abort, or for the
-/// transaction.
-#[pg_extern(volatile, parallel_unsafe)]
-fn try_lock_run(portfolio_id: i32, for_session: bool) -> bool {
-    run_lock::try_acquire(portfolio_id, for_session)
+/// Fails where a procedure could not COMMIT, before it has done anything.
+#[pg_extern(sql = r#"
+CREATE PROCEDURE folio_internal."require_nonatomic"("procedure" text)
+LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#)]
+fn require_nonatomic(procedure: Text, fcinfo: pg_sys::FunctionCallInfo) {
+    // SAFETY: the server's own struct for this call; a CALL has its context in it.
+    let atomic = unsafe {
+        let context = (*fcinfo).context;
+        let is_call = !context.is_null() && (*context).type_ == pg_sys::NodeTag::T_CallContext;
+        !is_call || (*context.cast::<pg_sys::CallContext>()).atomic || pg_sys::IsSubTransaction()
+    };
+    if !atomic {
+        return;
+    }
+    let name = procedure.0;
+    // A job's portfolio is run in a transaction by its name.
+    let function = if name == "rebalance_portfolio" { "rebalance" } else { &name };
+    // SAFETY: as in refuse.
+    unsafe { pg_sys::error_context_stack = std::ptr::null_mut() };
+    or_raise(Err(Report::new(
+        SqlState::INVALID_TRANSACTION_TERMINATION,
+        format!("CALL folio.{name} commits, so it cannot run inside a transaction"),
+        "The statement is in a transaction block, in a function, or in a block with EXCEPTION.",
+        format!(
+            "SELECT folio.{function}_now(...) does the same in your transaction; or turn on autocommit in your client."
+        ),
+    )))
+}
+
+/// Takes the lock of the runs of a portfolio that the caller may run, or of his forecasts, if it is free: for the session,
+/// until unlock_run or an abort, or for the transaction.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn try_lock_run(portfolio_id: Option<i32>, for_session: bool) -> bool {
+    or_raise(lock_of(portfolio_id).map(|key| run_lock::try_acquire(key, for_session)))
+}
+
+const OWN_LOCK: &str = "
+    SELECT CASE WHEN $1 IS NULL THEN 'folio.run'::pg_catalog.regclass ELSE 'folio.portfolio'::pg_catalog.regclass END::pg_catalog.oid,
+           $1 IS NULL OR EXISTS (
+               SELECT FROM folio.portfolio AS p
+               WHERE p.portfolio_id OPERATOR(pg_catalog.=) $1 AND pg_catalog.pg_has_role(p.owner, 'USAGE'))";
+
+fn lock_of(portfolio_id: Option<i32>) -> Result<run_lock::Key> {
+    let found = query::first(OWN_LOCK, &[portfolio_id.into()], |row| Ok((row.oid(1), row.boolean(2))))?;
+    let Some((Some(table), Some(true))) = found else {
+        return Err(Report::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            "permission denied for the lock of a portfolio",
+            "There is no such portfolio that you own.",
+            "Its owner runs it; folio.portfolio lists those that you see.",
+        ));
+    };
+    // SAFETY: a plain read.
+    let user = unsafe { pg_sys::GetUserId() };
+    Ok(run_lock::Key { table, number: portfolio_id.map_or(user.to_u32(), i32::cast_unsigned) })
 }
 
 /// Gives the session's lock back.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
 fn unlock_run() {
     run_lock::release();
+}
+
+const DELETE_PORTFOLIO: &str = "
+    DELETE FROM folio.portfolio
+    WHERE portfolio_id OPERATOR(pg_catalog.=) $1 AND pg_catalog.pg_has_role($2, owner, 'USAGE')";
+
+/// Deletes a portfolio of the caller's with all that it has.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn delete_own_portfolio(portfolio_id: i32) {
+    or_raise(as_desk(|user| query::write(DELETE_PORTFOLIO, &[portfolio_id.into(), user.into()])));
+}
+
+/// The runs of a portfolio of a role's, or of its forecasts, that started before a time.
+const OLD_RUNS: &str = "
+    FROM folio.run
+    WHERE started_at OPERATOR(pg_catalog.<) $3
+      AND CASE WHEN $1 IS NULL THEN portfolio_id IS NULL AND pg_catalog.pg_has_role($2, run_by, 'USAGE')
+               ELSE portfolio_id OPERATOR(pg_catalog.=) $1 AND EXISTS (
+                   SELECT FROM folio.portfolio AS p
+                   WHERE p.portfolio_id OPERATOR(pg_catalog.=) $1 AND pg_catalog.pg_has_role($2, p.owner, 'USAGE')) END";
+
+/// Deletes such runs of the caller's; gives their number.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn delete_own_runs(portfolio_id: Option<i32>, before: TimestampWithTimeZone) -> i64 {
+    or_raise(as_desk(|user| {
+        let arguments = [portfolio_id.into(), user.into(), before.into()];
+        let count = format!("SELECT pg_catalog.count(*) {OLD_RUNS}");
+        let count = query::first(&count, &arguments, |row| Ok(row.bigint(1)))?.flatten();
+        query::write(&format!("DELETE {OLD_RUNS}"), &arguments)?;
+        Ok(count.unwrap_or(0))
+    }))
+}
+
+const DESK: &str = "
+    SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'folio.portfolio'::pg_catalog.regclass";
+
+/// Deletes as the role that owns the desk's tables; the work gets the user who called. A user has no DELETE of his own, since
+/// whoever may delete from a table may also lock it against everybody.
+fn as_desk<T>(work: impl FnOnce(pg_sys::Oid) -> Result<T>) -> Result<T> {
+    let owner = query::first(DESK, &[], |row| Ok(row.oid(1)))?.flatten();
+    let owner =
+        owner.ok_or_else(|| Report::internal("the desk has no owner", "folio.portfolio is missing."))?;
+    // SAFETY: a plain read; what is done to the desk's rows is for this user's only.
+    unsafe {
+        let user = pg_sys::GetUserId();
+        switched_to(owner, || work(user))
+    }
+}
+
+/// The prices of tickers within a time, both ends included, read with the rights of `role`, of which the caller must be a
+/// member. Dates and timestamps are those of the time zone.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn prices_between(
+    role: pg_sys::Oid,
+    prices: Text,
+    tickers: Names,
+    first: Option<TimestampWithTimeZone>,
+    last: Option<TimestampWithTimeZone>,
+    time_zone: Text,
+) -> TableIterator<
+    'static,
+    (name!(ticker, Text), name!(ts, Option<TimestampWithTimeZone>), name!(close, Option<f64>)),
+> {
+    TableIterator::new(or_raise(as_role(role, || {
+        let relation = named(&prices)?;
+        let statement = between(&PriceRelation::find(Some(relation), "")?.name, relation);
+        let tickers = tickers.0.into_iter().map(|ticker| ticker.map(Text)).collect::<Vec<_>>();
+        let mut arguments: Vec<DatumWithOid<'_>> = vec![tickers.into(), first.into(), last.into()];
+        if statement.contains("$4") {
+            arguments.push(time_zone.into());
+        }
+        query::all(&statement, &arguments, |row| {
+            let ts = row.bigint(2).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok());
+            Ok((Text(row.text(1)?.unwrap_or_default()), ts, row.float8(3)))
+        })
+    })))
+}
+
+fn between(name: &str, relation: pg_sys::Oid) -> String {
+    // SAFETY: catalog look-ups on the main thread; the relation was found, with this column.
+    let time_type = unsafe {
+        pg_sys::getBaseType(pg_sys::get_atttype(relation, pg_sys::get_attnum(relation, c"ts".as_ptr())))
+    };
+    let ts = if time_type == pg_sys::TIMESTAMPTZOID {
+        "ts::pg_catalog.timestamptz"
+    } else {
+        "pg_catalog.timezone($4, ts::pg_catalog.timestamp)"
+    };
+    format!(
+        "SELECT ticker::pg_catalog.text, {ts}, close::pg_catalog.float8 FROM {name}
+         WHERE ticker::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)
+           AND ($2 IS NULL OR {ts} OPERATOR(pg_catalog.>=) $2) AND ($3 IS NULL OR {ts} OPERATOR(pg_catalog.<=) $3)"
+    )
+}
+
+/// The weights of a portfolio and what its views did, from one computation on prices that are read with the rights of
+/// `role`, of which the caller must be a member.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn weights_and_views(
+    role: pg_sys::Oid,
+    prices: Text,
+    tickers: Option<Names>,
+    views: Option<Json>,
+    market_caps: Option<Json>,
+    prior: Option<Text>,
+    risk_aversion: Option<f64>,
+    tau: Option<f64>,
+    risk_free_rate: Option<f64>,
+    covariance: Option<Text>,
+    objective: Option<Text>,
+    constraints: Option<Json>,
+    history: Option<i64>,
+    as_of: Option<TimestampWithTimeZone>,
+) -> TableIterator<'static, (name!(weights, Json), name!(views, Json))> {
+    let inputs =
+        Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
+    let allocation = inputs.request(views).and_then(|request| {
+        as_role(role, || {
+            let relation = Some(named(&prices)?);
+            let source = Source { tickers, history, as_of, relation, periods_per_year: None };
+            source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
+        })
+    });
+    let Allocation { holdings, views, .. } = noticed(or_raise(allocation));
+    let tickers: Vec<String> = holdings.iter().map(|holding| holding.ticker.clone()).collect();
+    let weights = holdings.into_iter().map(holding_object).collect();
+    let views = views.into_iter().map(|view| view_object(view, &tickers)).collect();
+    TableIterator::once((Json(Value::Array(weights)), Json(Value::Array(views))))
+}
+
+fn holding_object(holding: Holding) -> Value {
+    json!({
+        "ticker": holding.ticker,
+        "market_weight": holding.market_weight,
+        "prior_return": holding.prior_return,
+        "view_return": holding.view_return,
+        "posterior_return": holding.posterior_return,
+        "posterior_volatility": holding.posterior_volatility,
+        "weight": holding.weight,
+        "active_weight": holding.active_weight,
+        "risk_contribution": holding.risk_contribution,
+    })
+}
+
+fn view_object(view: ViewReport, tickers: &[String]) -> Value {
+    json!({
+        "view": view.view,
+        "view_return": view.view_return,
+        "prior_return": view.prior_return,
+        "posterior_return": view.posterior_return,
+        "pull": view.pull,
+        "variance": view.omega,
+        "implied_confidence": view.implied_confidence,
+        "contribution": by_ticker(tickers.iter().cloned(), view.contribution.iter()).0,
+    })
 }
 
 /// What was read of the prices.
@@ -123,7 +342,8 @@ struct Seen {
 
 impl Seen {
     fn new(plan: &Plan) -> Seen {
-        let fingerprint = Fingerprint::new(&plan.request, &time_zone());
+        let context = format!("{} {:?}", time_zone(), plan.periods);
+        let fingerprint = Fingerprint::new(&plan.request, &context);
         Seen { fingerprint, tickers: Vec::new(), newest: None, first_error: None }
     }
 
@@ -156,38 +376,42 @@ fn time_zone() -> String {
 /// A run as its row says.
 struct Run {
     id: i64,
+    /// Whose rights prices are read with.
+    owner: pg_sys::Oid,
+    prices: String,
     use_forecasts: bool,
     arguments: Arguments,
 }
 
 const READ_RUN: &str = "
-    SELECT coalesce(s.use_forecasts, true), s.tickers, s.horizon, s.models, s.level, run.as_of, s.history,
-           folio.price_relation(s.prices)::oid
-    FROM folio.run, pg_catalog.jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers text, horizon integer,
-         models text, level float8, history integer, prices text)
+    SELECT coalesce(s.use_forecasts, true), s.tickers, s.horizon, s.models, s.level, run.as_of, s.history, s.prices,
+           folio_internal.owner_of(run)::pg_catalog.oid
+    FROM folio.run, pg_catalog.jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers pg_catalog.text, horizon integer,
+         models pg_catalog.text, level pg_catalog.float8, history integer, prices pg_catalog.text)
     WHERE run.run_id OPERATOR(pg_catalog.=) $1";
 
+/// Only forecasts of the same owner's: what somebody else shows is not what was computed.
 const FIND_FORECASTS: &str = "
     SELECT pg_catalog.max(run_id) FROM folio.run
     WHERE fingerprint OPERATOR(pg_catalog.=) $1 AND forecast_run_id OPERATOR(pg_catalog.=) run_id
-      AND run_id OPERATOR(pg_catalog.<>) $2";
+      AND run_id OPERATOR(pg_catalog.<>) $2 AND folio_internal.owner_of(run) OPERATOR(pg_catalog.=) $3";
 
 const UPDATE_RUN: &str = "
     UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5
     WHERE run_id OPERATOR(pg_catalog.=) $1";
 
-const FAIL_RUN: &str = "SELECT folio.fail_run($1, $2, $3, $4, $5)";
+const FAIL_RUN: &str = "SELECT folio_internal.fail_run($1, $2, $3, $4, $5)";
 
+/// `unnest` of several arrays is of the grammar, which knows it by this name and takes Postgres' own.
 const INSERT_FORECASTS: &str = "
-    INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)
-    SELECT $1, $2, * FROM unnest($3::text[], $4::integer[], $5::timestamptz[], $6::float8[], $7::float8[],
-                                 $8::float8[], $9::float8[], $10::text[])";
+    INSERT INTO folio.forecast
+        (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, periods_per_year, status)
+    SELECT $1, $2, * FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const INSERT_MEMBERS: &str = "
     INSERT INTO folio.forecast_member (run_id, ticker, model, weight, status, validation_rmse, relative_mae, fit_ms, detail)
-    SELECT $1, ticker, model, weight, status, rmse, mae, fit_ms, detail::jsonb
-    FROM unnest($2::text[], $3::text[], $4::float8[], $5::text[], $6::float8[], $7::float8[], $8::float8[],
-                $9::text[]) AS m(ticker, model, weight, status, rmse, mae, fit_ms, detail)";
+    SELECT $1, ticker, model, weight, status, rmse, mae, fit_ms, detail::pg_catalog.jsonb
+    FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS m(ticker, model, weight, status, rmse, mae, fit_ms, detail)";
 
 impl Run {
     fn read(id: i64) -> Result<Run> {
@@ -199,31 +423,39 @@ impl Run {
                 level: row.float8(5),
                 as_of: row.bigint(6).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok()),
                 history: row.integer(7).map(i64::from),
-                relation: row.oid(8),
+                relation: None,
             };
-            Ok((row.boolean(1).unwrap_or(true), names(row.text(2)?)?, arguments))
+            let arguments = arguments.with_tickers(names(row.text(2)?)?)?;
+            let prices = row.text(8)?.unwrap_or_default();
+            let owner = row.oid(9).unwrap_or(pg_sys::InvalidOid);
+            Ok(Run { id, owner, prices, use_forecasts: row.boolean(1).unwrap_or(true), arguments })
         });
-        let (use_forecasts, tickers, arguments) = found?.ok_or_else(|| no_such_run(id))?;
-        Ok(Run { id, use_forecasts, arguments: arguments.with_tickers(tickers)? })
+        found?.ok_or_else(|| no_such_run(id))
     }
 
     fn forecast(self) -> Result<()> {
-        let plan = self.arguments.plan()?;
-        let mut seen = Seen::new(&plan);
-        plan.read(|panel| seen.add(panel))?;
-        let read = seen.read(self.id)?;
-        if !self.use_forecasts {
+        let Run { id, owner, prices, use_forecasts, arguments } = self;
+        let (plan, seen) = as_role(owner, || {
+            let plan = Arguments { relation: Some(named(&prices)?), ..arguments }.plan()?;
+            let mut seen = Seen::new(&plan);
+            plan.read(|panel| seen.add(panel))?;
+            Ok((plan, seen))
+        })?;
+        let read = seen.read(id)?;
+        if !use_forecasts {
             return read.write(None);
         }
-        if let Some(stored) = stored_forecasts(self.id, &read.fingerprint)? {
+        if let Some(stored) = stored_forecasts(id, &read.fingerprint, owner)? {
             return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
-        let level = plan.request.levels[0];
-        let forecasts = plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report)))?;
+        let (level, periods) = (plan.request.levels[0], plan.periods);
+        let forecasts = as_role(owner, || {
+            plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report, periods)))
+        })?;
         // What is stored is named by the prices that it was computed from.
-        seen.read(self.id)?.write(Some(self.id))?;
-        write_forecasts(self.id, level, forecasts)
+        seen.read(id)?.write(Some(id))?;
+        write_forecasts(id, level, forecasts)
     }
 }
 
@@ -255,25 +487,27 @@ impl Read {
     }
 }
 
-/// The run whose stored forecasts have this fingerprint.
-fn stored_forecasts(run_id: i64, fingerprint: &str) -> Result<Option<i64>> {
-    let arguments = [Text(fingerprint.to_owned()).into(), run_id.into()];
+/// The run of this owner whose stored forecasts have this fingerprint.
+fn stored_forecasts(run_id: i64, fingerprint: &str, owner: pg_sys::Oid) -> Result<Option<i64>> {
+    let arguments = [Text(fingerprint.to_owned()).into(), run_id.into(), owner.into()];
     Ok(query::first(FIND_FORECASTS, &arguments, |row| Ok(row.bigint(1)))?.flatten())
 }
 
 /// What is stored of one ticker.
 struct Forecast {
     last_close: Option<f64>,
+    periods_per_year: Option<f64>,
     steps: Rows<ForecastRow>,
     members: Vec<MemberRow>,
 }
 
 impl Forecast {
-    fn of(report: forecast::Report) -> Forecast {
+    fn of(report: forecast::Report, periods: PeriodsPerYear) -> Forecast {
         let ticker = report.ticker;
         match report.outcome {
             Ok(mut ensemble) => Forecast {
                 last_close: Some(ensemble.last_close),
+                periods_per_year: Some(periods.of(ensemble.history().frequency())),
                 members: std::mem::take(&mut ensemble.members)
                     .into_iter()
                     .map(|member| member_row(&ticker, member))
@@ -282,6 +516,7 @@ impl Forecast {
             },
             Err(error) => Forecast {
                 last_close: None,
+                periods_per_year: None,
                 steps: one((Text(ticker), Some(0), None, None, None, None, failed(error))),
                 members: Vec::new(),
             },
@@ -306,7 +541,9 @@ fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Foreca
     let mut members = Members::default();
     for forecast in forecasts {
         server::check_interrupts()?;
-        forecast.steps.for_each(|step| steps.push(step, forecast.last_close));
+        for step in forecast.steps {
+            steps.push(step, forecast.last_close, forecast.periods_per_year);
+        }
         forecast.members.into_iter().for_each(|member| members.push(member));
     }
     query::write(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
@@ -323,11 +560,12 @@ struct Steps {
     lower: Vec<Option<f64>>,
     upper: Vec<Option<f64>>,
     last_close: Vec<Option<f64>>,
+    periods_per_year: Vec<Option<f64>>,
     status: Vec<Text>,
 }
 
 impl Steps {
-    fn push(&mut self, row: ForecastRow, last_close: Option<f64>) {
+    fn push(&mut self, row: ForecastRow, last_close: Option<f64>, periods_per_year: Option<f64>) {
         let (ticker, step, ts, forecast, lower, upper, status) = row;
         self.ticker.push(ticker);
         self.step.push(step);
@@ -336,10 +574,11 @@ impl Steps {
         self.lower.push(lower);
         self.upper.push(upper);
         self.last_close.push(last_close);
+        self.periods_per_year.push(periods_per_year);
         self.status.push(status);
     }
 
-    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 10] {
+    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 11] {
         [
             run_id.into(),
             level.share().into(),
@@ -350,6 +589,7 @@ impl Steps {
             self.lower.into(),
             self.upper.into(),
             self.last_close.into(),
+            self.periods_per_year.into(),
             self.status.into(),
         ]
     }

@@ -52,18 +52,29 @@ fn weights(session: &mut Client) -> String {
 
 /// What every result table holds.
 fn contents(session: &mut Client) -> Vec<String> {
-    ["portfolio", "run", "forecast", "forecast_member", "weight", "trade", "view"]
-        .iter()
-        .map(|table| {
-            text(
-                session,
-                &format!(
-                    "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
+    [
+        "portfolio",
+        "run",
+        "failure",
+        "forecast",
+        "forecast_member",
+        "weight",
+        "trade",
+        "view",
+        "outcome",
+        "value",
+    ]
+    .iter()
+    .map(|table| {
+        text(
+            session,
+            &format!(
+                "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
                      FROM folio.{table} AS t"
-                ),
-            )
-        })
-        .collect()
+            ),
+        )
+    })
+    .collect()
 }
 
 /// Calls the procedure in a thread of its own and waits until its models train; gives the thread and the backend's pid.
@@ -135,9 +146,10 @@ fn a_run_fills_the_tables_and_the_same_run_again_changes_nothing() {
     assert_eq!(counts, "3 15 9 3 3");
     let before = contents(&mut session);
     run(&mut session, "CALL rebalance('small')");
-    assert_eq!(contents(&mut session), before);
+    let after = contents(&mut session);
+    assert_eq!((&after[0], &after[2..]), (&before[0], &before[2..]), "only the trace of the run is new");
     run(&mut session, "CALL rebalance('small', force => true)");
-    assert_eq!(runs(&mut session), "succeeded computed, succeeded reused");
+    assert_eq!(runs(&mut session), "succeeded computed, unchanged reused, succeeded reused");
 }
 
 #[test]
@@ -297,7 +309,7 @@ fn two_runs_of_a_portfolio_at_once_are_refused() {
     assert_eq!(runs(&mut session), "running, succeeded computed");
     assert_eq!(call.join().expect("the run"), "succeeded");
     run(&mut session, "CALL rebalance('large')");
-    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed");
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed, unchanged reused");
 }
 
 #[test]
@@ -424,7 +436,7 @@ fn a_dump_and_restore_keeps_all_history() {
 }
 
 #[test]
-fn accuracy_fills_by_itself_as_prices_arrive() {
+fn accuracy_fills_as_prices_arrive() {
     if !is_cron() {
         return;
     }
@@ -436,21 +448,36 @@ fn accuracy_fills_by_itself_as_prices_arrive() {
     run(&mut session, "CALL rebalance('small')");
     let count = "SELECT count(*)::text FROM forecast_accuracy";
     assert_eq!(text(&mut session, count), "0");
-    run(&mut session, "INSERT INTO prices SELECT * FROM later WHERE ts <= '2022-12-19'");
+    run(
+        &mut session,
+        "INSERT INTO prices SELECT * FROM later WHERE ts <= '2022-12-19'; CALL refresh_outcomes()",
+    );
     assert_eq!(text(&mut session, count), "6", "two days of three tickers");
     // A zone of another day's beginning than the run's does not lose a price.
     run(
         &mut session,
         "INSERT INTO prices SELECT * FROM later WHERE ts > '2022-12-19'; SET timezone = 'Asia/Tokyo'",
     );
+    run(&mut session, "CALL rebalance('small')");
     assert_eq!(text(&mut session, count), "15");
     let wrong = "SELECT count(*)::text FROM forecast_accuracy AS a
          JOIN prices AS p ON p.ticker = a.ticker AND p.ts = (a.ts AT TIME ZONE 'UTC')::date
          WHERE a.actual IS DISTINCT FROM p.close OR a.error IS DISTINCT FROM a.forecast - p.close
             OR a.inside IS DISTINCT FROM (p.close BETWEEN a.lower AND a.upper)";
     assert_eq!(text(&mut session, wrong), "0");
-    run(&mut session, "DROP TABLE prices");
-    assert_eq!(text(&mut session, count), "0");
+    // A correction arrives, and a price that is taken back takes its outcome with it.
+    run(
+        &mut session,
+        "UPDATE prices SET close = close + 1 WHERE ts = '2022-12-20'; DELETE FROM prices WHERE ts = '2022-12-21';
+         CALL refresh_outcomes('small')",
+    );
+    assert_eq!((text(&mut session, wrong), text(&mut session, count)), ("0".to_owned(), "12".to_owned()));
+    // What was stored stays when the relation goes; that it could not be compared is a row.
+    run(&mut session, "DROP TABLE prices; CALL refresh_outcomes()");
+    assert_eq!(text(&mut session, count), "12");
+    let noted = "SELECT string_agg(concat_ws(' ', portfolio, status, sqlstate), ', ' ORDER BY run_id)
+        FROM run_history WHERE kind = 'outcome'";
+    assert_eq!(text(&mut session, noted), "failed 42P01, small failed 42P01");
 }
 
 #[test]
@@ -580,6 +607,7 @@ fn a_runner_runs_on_the_rows_it_may_read_and_a_reader_only_reads() {
     run(&mut session, "SELECT create_portfolio('desk', horizon => 3, models => '{naive,theta}')");
     run(&mut session, "CALL rebalance('desk')");
     run(&mut session, "CALL rebalance('desk')");
+    run(&mut session, "SELECT share_portfolio('desk', 'folio_reader')");
     let seen = "SELECT string_agg(ticker, ' ' ORDER BY ticker) FROM current_weight";
     assert_eq!(text(&mut session, seen), "GE KO XOM");
     assert_eq!(
@@ -589,12 +617,8 @@ fn a_runner_runs_on_the_rows_it_may_read_and_a_reader_only_reads() {
 
     run(&mut session, "SET ROLE folio_reader");
     assert_eq!(text(&mut session, seen), "GE KO XOM");
-    assert_eq!(text(&mut session, "SELECT count(*)::text FROM run_history"), "1");
-    assert_eq!(
-        text(&mut session, "SELECT count(*)::text FROM portfolio_value"),
-        "1",
-        "no right to the prices"
-    );
+    assert_eq!(runs(&mut session), "succeeded computed, unchanged reused");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM portfolio_value"), "1");
     assert_eq!(text(&mut session, "SELECT count(*)::text FROM forecast_accuracy"), "0");
     for statement in ["CALL rebalance('desk')", "SELECT create_portfolio('x')", "DELETE FROM folio.weight"] {
         assert_eq!(sqlstate(session.batch_execute(statement)), "42501", "{statement}");
@@ -627,13 +651,11 @@ fn pg_cron_runs_what_is_scheduled() {
     run(&mut home, statement.trim_end_matches('.'));
 
     let finished =
-        "SELECT string_agg(DISTINCT concat_ws(' ', database, substring(command FROM '''(.*)'''), status,
+        "SELECT string_agg(DISTINCT concat_ws(' ', database, substring(command FROM 'portfolio.([0-9]+).;'), status,
             substring(return_message FROM 'infeasible')), ', ')
         FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')";
-    let expected = format!(
-        "postgres bad failed infeasible, postgres good succeeded, {} small succeeded",
-        database.name()
-    );
+    let expected =
+        format!("postgres 1 succeeded, postgres 2 failed infeasible, {} 1 succeeded", database.name());
     wait_long_for("the jobs have not run", || text(&mut home, finished) == expected);
     assert!(runs(&mut session).starts_with("succeeded computed"));
     let in_tables =
@@ -648,7 +670,7 @@ fn pg_cron_runs_what_is_scheduled() {
     run(&mut home, "SELECT drop_portfolio('bad')");
     assert_eq!(
         text(&mut home, "SELECT string_agg(jobname, ', ') FROM cron.job"),
-        format!("folio rebalance small of {}", database.name())
+        format!("folio portfolio 1 of {}", database.name())
     );
     run(&mut home, "DROP EXTENSION pg_cron, pg_folio");
 }

@@ -54,7 +54,7 @@ SELECT drop_portfolio('value');
 \echo :SQLSTATE
 CALL rebalance('growth', as_of => '2000-01-01');
 \echo :SQLSTATE
-CALL forecast_run(0, false);
+CALL folio_internal.forecast_run(0, false);
 \echo :SQLSTATE
 SELECT schedule_rebalance('growth', '0 22 * * 1-5');
 \echo :SQLSTATE

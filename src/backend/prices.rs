@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use folio_core::Error;
 use folio_core::calendar::zone::Zone;
 use folio_core::panel::{PricePanel, PriceRow, Series, Times};
-use folio_core::task::Cancel;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -14,9 +13,11 @@ use pgrx::prelude::*;
 use super::budget;
 use super::datum::Text;
 use super::encoding;
+use super::pool;
 use super::query;
 use super::relation::{PriceRelation, no_privilege};
 use super::report::{Report, Result, SqlState};
+use super::server;
 use super::settings::Settings;
 use super::timestamp::from_micros;
 
@@ -127,16 +128,21 @@ fn panel(
     zone: Option<&Zone>,
 ) -> Result<PricePanel> {
     let zone = zone.filter(|_| source.times == Times::Instants);
+    let cancel = pool::cancel_flag();
     let tickers = tickers_in_order(&rows, selection);
     let column = |ticker: String| {
+        server::check_interrupts()?;
         let series = match rows.remove(&ticker) {
-            Some(rows) => Series::in_zone(ticker.clone(), rows, selection.history, zone, &Cancel::default())
+            Some(rows) => Series::in_zone(ticker.clone(), rows, selection.history, zone, &cancel)
                 .map(|series| series.with_times(source.times)),
             None => Err(Error::UnknownTicker { ticker: ticker.clone() }),
         };
-        (ticker, series)
+        match series {
+            Err(Error::Cancelled) => Err(Error::Cancelled.into()),
+            series => Ok((ticker, series)),
+        }
     };
-    Ok(PricePanel::new(tickers.into_iter().map(column).collect()))
+    Ok(PricePanel::new(tickers.into_iter().map(column).collect::<Result<_>>()?))
 }
 
 /// The rows of each ticker, as they come.

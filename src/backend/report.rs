@@ -13,6 +13,7 @@ use pgrx::{PgLogLevel, pg_sys};
 use super::budget::NoMemory;
 use super::encoding;
 use super::memory;
+use super::server;
 use super::timestamp::to_postgres;
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
@@ -212,8 +213,14 @@ impl Report {
 
 impl From<Error> for Report {
     fn from(error: Error) -> Report {
-        if error == Error::Cancelled && memory::exhausted() {
-            return memory::out_of_memory();
+        if error == Error::Cancelled {
+            if memory::exhausted() {
+                return memory::out_of_memory();
+            }
+            // Work on this thread saw the interrupt before the server did, which says what it is: a cancel, a time-out.
+            if let Err(interrupt) = server::check_interrupts() {
+                return interrupt;
+            }
         }
         let (detail, hint) = detail_and_hint(&error);
         Report::new(state_of(&error), error.to_string(), detail, hint)

@@ -12,14 +12,18 @@ use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 
-use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, failed, member_row};
+use super::forecast::{
+    Arguments, ForecastRow, MemberRow, Plan, Rows, ensemble_rows, failed, member_row, one,
+};
 use super::portfolio::{Inputs, Source, by_ticker, noticed};
 use crate::backend::as_role::{as_role, switched_to};
 use crate::backend::datum::{Json, Names, Regclass, Text};
+use crate::backend::pool;
 use crate::backend::query;
 use crate::backend::relation::{PriceRelation, named};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
+use crate::backend::server;
 use crate::backend::settings::Settings;
 use crate::backend::snapshot;
 use crate::backend::subtransaction;
@@ -355,12 +359,13 @@ impl Seen {
         Seen { fingerprint, tickers: Vec::new(), newest: None, times: Times::default(), first_error: None }
     }
 
-    fn add(&mut self, panel: &PricePanel) {
-        self.fingerprint.add(panel);
+    fn add(&mut self, panel: &PricePanel) -> Result<()> {
+        self.fingerprint.add(panel, &pool::cancel_flag()).map_err(Error::from)?;
         self.tickers.extend(panel.columns().iter().map(|(ticker, _)| ticker.clone()));
         self.newest = self.newest.max(panel.newest());
         self.times = panel.times();
         self.first_error = self.first_error.take().or_else(|| panel.series().err());
+        Ok(())
     }
 
     /// The row's part of it, unless no ticker has prices that can be used.
@@ -467,9 +472,9 @@ impl Run {
             return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
-        let (level, periods) = (plan.request.level, plan.periods);
+        let (level, periods) = (plan.request.levels[0], plan.periods);
         let forecasts = as_role(owner, || {
-            plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report, periods)]))
+            plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report, periods)))
         })?;
         // What is stored is named by the prices that it was computed from.
         let read = seen.read(id)?;
@@ -520,7 +525,7 @@ fn stored_forecasts(run_id: i64, fingerprint: &str, owner: pg_sys::Oid) -> Resul
 struct Forecast {
     last_close: Option<f64>,
     periods_per_year: Option<f64>,
-    steps: Vec<ForecastRow>,
+    steps: Rows<ForecastRow>,
     members: Vec<MemberRow>,
 }
 
@@ -528,27 +533,24 @@ impl Forecast {
     fn of(report: forecast::Report, periods: PeriodsPerYear) -> Forecast {
         let ticker = report.ticker;
         match report.outcome {
-            Ok(ensemble) => Forecast {
+            Ok(mut ensemble) => Forecast {
                 last_close: Some(ensemble.last_close),
                 periods_per_year: Some(periods.of(ensemble.history().frequency())),
-                steps: steps_in_utc(&ticker, &ensemble),
-                members: ensemble.members.into_iter().map(|member| member_row(&ticker, member)).collect(),
+                members: std::mem::take(&mut ensemble.members)
+                    .into_iter()
+                    .map(|member| member_row(&ticker, member))
+                    .collect(),
+                // No session's zone is put on what is stored.
+                steps: ensemble_rows(ticker, ensemble, |ts, _| in_utc(ts)),
             },
             Err(error) => Forecast {
                 last_close: None,
                 periods_per_year: None,
-                steps: vec![(Text(ticker), Some(0), None, None, None, None, failed(error))],
+                steps: one((Text(ticker), Some(0), None, None, None, None, failed(error))),
                 members: Vec::new(),
             },
         }
     }
-}
-
-/// The rows of forecast_ensemble with times that no session's zone has been put on.
-fn steps_in_utc(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
-    let mut rows = ensemble_rows(ticker, ensemble);
-    rows.iter_mut().zip(&ensemble.steps).for_each(|(row, step)| row.2 = step.ts.map(in_utc));
-    rows
 }
 
 /// Tickers written at a time: enough to make the statements' cost small, few enough that their arrays are too.
@@ -573,6 +575,7 @@ fn write_batch(
     let mut steps = Steps::default();
     let mut members = Members::default();
     for forecast in forecasts {
+        server::check_interrupts()?;
         for step in forecast.steps {
             steps.push(step, forecast.last_close, forecast.periods_per_year);
         }

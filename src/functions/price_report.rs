@@ -51,10 +51,11 @@ fn price_report(
         name!(periods_per_year, Option<f64>),
     ),
 > {
-    TableIterator::new(or_raise(
-        reports(tickers, history, as_of, prices)
-            .map(|reports| reports.into_iter().flat_map(rows_of).collect::<Vec<_>>()),
-    ))
+    let reports = reports(tickers, history, as_of, prices);
+    let rows = reports.map(|(reports, times)| {
+        reports.into_iter().flat_map(|report| rows_of(report, times)).collect::<Vec<_>>()
+    });
+    TableIterator::new(or_raise(rows))
 }
 
 fn reports(

@@ -54,4 +54,5 @@ soak_test session timeout
 soak_test faults cancel
 soak_test faults parallel_query
 soak_test injection a_fault
+soak_test random calls_at_random
 soak_test soak mixed_calls

@@ -89,7 +89,9 @@ pub const OTHERS: &[Call] = &[
     call("SELECT delete_runs('small', now()), delete_runs(NULL, now())"),
     call("SELECT drop_portfolio('small')"),
     call("DELETE FROM folio.run"),
-    call("SELECT folio_internal.fail_run(max(run_id), '22012', 'message', 'detail', 'hint') FROM folio.run"),
+    call(
+        "SELECT folio_internal.fail_run(max(run_id), '22012', 'message', 'detail', 'hint') FROM folio.run HAVING count(*) > 0",
+    ),
     call(
         "DO $$ BEGIN PERFORM folio_internal.refuse('message', 'detail', 'hint');
          EXCEPTION WHEN insufficient_privilege THEN NULL; END $$",

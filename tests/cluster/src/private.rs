@@ -103,6 +103,7 @@ impl Cluster {
             .batch_execute(&format!(
                 "CREATE EXTENSION pg_cron; CREATE EXTENSION pg_folio;
                  ALTER DATABASE {CRON_DATABASE} SET search_path = \"$user\", public, folio;
+                 ALTER DATABASE {CRON_DATABASE} SET jit = off;
                  SET search_path = public, folio"
             ))
             .expect("CREATE EXTENSION");

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::model::MODELS;
-use crate::panel::Timestamp;
+use crate::price::Timestamp;
 
 /// The levels whose intervals an evaluation judges.
 pub const EVALUATED_LEVELS: [f64; 2] = [0.8, 0.95];

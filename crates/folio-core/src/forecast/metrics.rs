@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::model::MODELS;
-use crate::panel::Timestamp;
+use crate::price::Timestamp;
 use crate::task::{Cancel, Cancelled};
 use crate::work;
 

@@ -8,12 +8,19 @@ use super::budget::NoMemory;
 use super::encoding::NotText;
 use super::memory;
 use super::report::{Report, SqlState};
+use super::server;
 use super::timestamp::to_postgres;
 
 impl From<Error> for Report {
     fn from(error: Error) -> Report {
-        if error == Error::Cancelled && memory::exhausted() {
-            return memory::out_of_memory();
+        if error == Error::Cancelled {
+            if memory::exhausted() {
+                return memory::out_of_memory();
+            }
+            // Work on this thread saw the interrupt before the server did, which says what it is: a cancel, a time-out.
+            if let Err(interrupt) = server::check_interrupts() {
+                return interrupt;
+            }
         }
         let (detail, hint) = detail_and_hint(&error);
         Report::new(state_of(&error), error.to_string(), detail, hint)

@@ -69,9 +69,10 @@ pub fn limited(need_bytes: usize) -> Result<()> {
 
 impl FromDatum for Text {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Text> {
-        // SAFETY: a text, as the function is declared.
         (!is_null).then(|| {
-            Text(or_raise(encoding::from_server(unsafe { bytes(datum) }).map_err(Report::from)).into_owned())
+            // SAFETY: a text, as the function is declared.
+            let text = encoding::from_server(unsafe { bytes(datum) });
+            Text(or_raise(text.map_err(Report::from)).into_owned())
         })
     }
 }

@@ -123,7 +123,13 @@ fn volatility_of_days_weeks_and_months_agrees() {
         };
         let panel = PricePanel::new(prices().into_iter().map(column).collect());
         let returns = ReturnPanel::aligned(&panel, 10_000, 2).unwrap();
-        CovarianceMethod::Sample.estimate(&returns, &Cancel::default()).unwrap().volatility().mean().unwrap()
+        CovarianceMethod::parse("sample_cov")
+            .unwrap()
+            .estimate(&returns, &Cancel::default())
+            .unwrap()
+            .volatility()
+            .mean()
+            .unwrap()
     };
     let days = volatility(1, KINDS[0].1);
     for (every, kind) in [(5, KINDS[2]), (21, KINDS[3])] {

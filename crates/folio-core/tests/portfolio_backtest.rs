@@ -249,7 +249,7 @@ fn what_cannot_be_tested_is_an_error_with_a_name() {
     let still = panel_of(&[("A", vec![0.01, 0.02, 0.0, 0.0, 0.0]), ("B", vec![0.01, 0.0, 0.0, 0.9, 0.0])]);
     let mut test = backtest("risk_parity", json!({}));
     (test.lookback, test.rebalance) = (2, Rebalance::Days(2));
-    test.request.covariance = CovarianceMethod::Sample;
+    test.request.covariance = CovarianceMethod::parse("sample_cov").unwrap();
     let outcome = result(test, &still);
     assert!(matches!(&outcome, Err(Error::OnDate { ts, .. }) if *ts == still.days()[3]), "{outcome:?}");
     for wrong in ["0", "monthly", "-3", "1.5", ""] {

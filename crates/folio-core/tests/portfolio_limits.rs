@@ -24,7 +24,8 @@ struct Case {
 }
 
 fn case() -> Case {
-    let covariance = CovarianceMethod::Sample.estimate(&returns(), &Cancel::default()).unwrap();
+    let covariance =
+        CovarianceMethod::parse("sample_cov").unwrap().estimate(&returns(), &Cancel::default()).unwrap();
     let weights = by_ticker(&golden("black_litterman.json")["inputs"]["market_weights"]);
     Case {
         covariance,
@@ -475,7 +476,7 @@ fn a_frontier_ends_where_its_limits_end() {
         market_caps: Some(MarketCaps::from_json(&market).unwrap()),
         prior: Some(Prior::Historical),
         constraints: Constraints::from_json(&limits).unwrap(),
-        covariance: CovarianceMethod::Sample,
+        covariance: CovarianceMethod::parse("sample_cov").unwrap(),
         ..Request::default()
     };
     let frontier = efficient_frontier(&request, &returns, 8, &Cancel::default()).unwrap();

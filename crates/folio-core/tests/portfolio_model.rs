@@ -146,7 +146,7 @@ fn idzorek_to_the_print_and_beyond() {
 #[test]
 fn six_black_litterman_cases_of_pypfopt() {
     let golden = golden("black_litterman.json");
-    let covariance = CovarianceMethod::LedoitWolf.estimate(&returns(), &Cancel::default()).unwrap();
+    let covariance = CovarianceMethod::default().estimate(&returns(), &Cancel::default()).unwrap();
     let caps = MarketCaps::from_json(&golden["inputs"]["market_caps_bn"]).unwrap();
     let market_weights = caps.weights(covariance.universe()).unwrap();
     assert_close(&market_weights, &by_ticker(&golden["inputs"]["market_weights"]), 1e-15, "market weights");

@@ -44,7 +44,7 @@ fn best(
 
 fn sample(objective: &str, constraints: Value) -> folio_core::Result<Array1<f64>> {
     let means = market::historical_returns(&returns(), &Cancel::default()).unwrap();
-    best(&covariance(CovarianceMethod::Sample), &means, objective, constraints)
+    best(&covariance(CovarianceMethod::parse("sample_cov").unwrap()), &means, objective, constraints)
 }
 
 /// The posterior of the golden Black-Litterman case.
@@ -60,7 +60,7 @@ fn posterior() -> (Covariance, Array1<f64>) {
 #[test]
 fn equal_risk_contributions() {
     let golden = golden("hrp_cvar_discrete.json");
-    let covariance = covariance(CovarianceMethod::LedoitWolf);
+    let covariance = covariance(CovarianceMethod::default());
     let means = Array1::zeros(20);
     let weights = best(&covariance, &means, "risk_parity", json!({})).unwrap();
     assert_close(&weights, &by_ticker(&golden["risk_parity_erc_ledoit"]["w"]), 1e-12, "erc");
@@ -84,7 +84,7 @@ fn hierarchical_risk_parity_in_all_its_variants() {
         let weights = sample("hrp", json!({ "linkage": linkage })).unwrap();
         assert_close(&weights, &by_ticker(&plain[key]), 1e-13, key);
     }
-    let shrunk = covariance(CovarianceMethod::LedoitWolf);
+    let shrunk = covariance(CovarianceMethod::default());
     let weights = best(&shrunk, &Array1::zeros(20), "hrp", json!({})).unwrap();
     assert_close(&weights, &by_ticker(&plain["hrp_cov_ledoit_single"]), 1e-13, "ledoit");
     let variants = golden("hrp_variants.json");
@@ -140,7 +140,7 @@ fn least_tail_risk() {
 
 #[test]
 fn most_diversification() {
-    let covariance = covariance(CovarianceMethod::LedoitWolf);
+    let covariance = covariance(CovarianceMethod::default());
     let weights = best(&covariance, &Array1::zeros(20), "max_diversification", json!({})).unwrap();
     let ratio = |w: &Array1<f64>| w.dot(&covariance.volatility()) / w.dot(&covariance.matrix().dot(w)).sqrt();
     // At the best every held ticker has the same correlation with the whole, every other a larger one

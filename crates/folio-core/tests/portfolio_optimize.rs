@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// The two sets of inputs of the golden file: posterior and history.
 fn inputs(set: &str) -> (Covariance, Array1<f64>) {
     let returns = returns();
-    let estimate = CovarianceMethod::LedoitWolf.estimate(&returns, &Cancel::default()).unwrap();
+    let estimate = CovarianceMethod::default().estimate(&returns, &Cancel::default()).unwrap();
     if set == "hist" {
         return (estimate, market::historical_returns(&returns, &Cancel::default()).unwrap());
     }

@@ -199,7 +199,7 @@ fn degenerate_histories() {
     let columns: Vec<(&str, Vec<f64>)> =
         names.iter().enumerate().map(|(i, name)| (name.as_str(), wave(1.0 + i as f64 * 0.37, 5))).collect();
     let panel = panel_of(&columns);
-    for method in CovarianceMethod::NAMES {
+    for method in CovarianceMethod::names() {
         let request = Request {
             covariance: CovarianceMethod::parse(method).unwrap(),
             objective: by_name("min_volatility").unwrap(),
@@ -214,13 +214,13 @@ fn degenerate_histories() {
     // A price that never moves takes all the weight where risk is all that counts.
     let still = panel_of(&[("A", wave(1.3, 50)), ("CASH", vec![0.0; 50]), ("B", wave(2.1, 50))]);
     let request = Request {
-        covariance: CovarianceMethod::Sample,
+        covariance: CovarianceMethod::parse("sample_cov").unwrap(),
         objective: by_name("min_volatility").unwrap(),
         ..Request::default()
     };
     let allocation = optimize_portfolio(&request, &still, &Cancel::default()).unwrap();
     assert!((allocation.holdings[1].weight - 1.0).abs() < 1e-6, "{:?}", allocation.holdings);
-    for method in CovarianceMethod::NAMES {
+    for method in CovarianceMethod::names() {
         let covariance =
             CovarianceMethod::parse(method).unwrap().estimate(&still, &Cancel::default()).unwrap();
         assert!(covariance.matrix().iter().all(|value| value.is_finite()), "{method}");

@@ -1,6 +1,6 @@
 //! What is odd about the moves of prices, by the ticker's own habit: its usual move at the time, its usual repeats.
 
-use super::{Finding, Kind, Prices};
+use super::finding::{Finding, Kind, Prices};
 
 /// Moves whose median is taken for what is usual at a time: half a year of days, with the half years beside it.
 const BLOCK: usize = 126;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Finding, Kind, Prices};
+use super::finding::{Finding, Kind, Prices};
 use crate::Result;
 use crate::price::Timestamp;
 use crate::task::Cancel;

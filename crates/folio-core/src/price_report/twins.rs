@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Finding, Kind, PriceReport, Prices};
+use super::finding::{Finding, Kind, PriceReport, Prices};
 use crate::Result;
 use crate::task::Cancel;
 

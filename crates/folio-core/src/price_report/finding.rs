@@ -1,0 +1,116 @@
+//! What is found, and what is looked at.
+
+use crate::calendar::Calendar;
+use crate::price::Timestamp;
+
+/// What kind of thing is odd, in the order of how much it may spoil.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Rows without a number, or with an infinite one, or without a time.
+    Missing,
+    /// Prices of zero or less, which have no logarithm.
+    NotPositive,
+    /// A second row of one time, or of one bar.
+    Duplicate,
+    /// A move that looks like a split for which the prices before it were not adjusted.
+    Split,
+    /// A price far away from those on both sides of it.
+    Outlier,
+    /// A move that is out of all proportion and stays.
+    Jump,
+    /// More bars are missing in one place than holidays explain.
+    Gap,
+    /// The same price for more bars than the ticker's own habit explains.
+    Stale,
+    /// The last price is older than the newest of the others.
+    Ended,
+    /// The stamps follow no pattern, or too few of them do.
+    Irregular,
+    /// The time of day of a daily price changes.
+    TimeShift,
+    /// Another ticker has the same returns.
+    Twin,
+}
+
+impl Kind {
+    /// Its name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Missing => "missing",
+            Kind::NotPositive => "not_positive",
+            Kind::Duplicate => "duplicate",
+            Kind::Split => "split",
+            Kind::Outlier => "outlier",
+            Kind::Jump => "jump",
+            Kind::Gap => "gap",
+            Kind::Stale => "stale",
+            Kind::Ended => "ended",
+            Kind::Irregular => "irregular",
+            Kind::TimeShift => "time_shift",
+            Kind::Twin => "twin",
+        }
+    }
+}
+
+/// Something odd.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What kind.
+    pub kind: Kind,
+    /// Where it begins.
+    pub ts: Option<Timestamp>,
+    /// Where it ends, if it has a length.
+    pub until: Option<Timestamp>,
+    /// How much: rows, bars, the ratio of a split, the return of a jump, a share; the detail says of what.
+    pub value: f64,
+    /// In words.
+    pub detail: String,
+}
+
+impl Finding {
+    pub(super) fn at(kind: Kind, ts: Timestamp, value: f64, detail: String) -> Finding {
+        Finding { kind, ts: Some(ts), until: None, value, detail }
+    }
+
+    pub(super) fn until(self, ts: Timestamp) -> Finding {
+        Finding { until: Some(ts), ..self }
+    }
+}
+
+/// What the prices of a ticker are like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceReport {
+    /// The ticker.
+    pub ticker: String,
+    /// How many rows were looked at.
+    pub rows: usize,
+    /// The time of the newest.
+    pub last: Option<Timestamp>,
+    /// How often it has a price: `daily`, `1 hour`; None without a price.
+    pub frequency: Option<String>,
+    /// The share of the stamps that fit that.
+    pub fit: f64,
+    /// Bars a year.
+    pub periods_per_year: f64,
+    /// What is odd, in the order of kinds and of time.
+    pub findings: Vec<Finding>,
+}
+
+/// The rows of a ticker that have a price, each bar once, and how often they come.
+pub(super) struct Prices {
+    pub ts: Vec<Timestamp>,
+    pub log: Vec<f64>,
+    pub close: Vec<f64>,
+    pub calendar: Calendar,
+}
+
+impl Prices {
+    pub fn returns(&self) -> Vec<f64> {
+        self.log.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    /// Whether bars are so far apart that a single missing one is a hole: weeks and more.
+    pub fn is_coarse(&self) -> bool {
+        self.calendar.frequency().periods_per_year() < 60.0
+    }
+}

@@ -213,7 +213,7 @@ COMMENT ON COLUMN @extschema@.job.active IS 'Whether it runs';
 COMMENT ON FUNCTION @extschema@.create_portfolio(text, text[], jsonb, jsonb, text, jsonb, text, bigint, text[], float8, bigint, text, float8, float8, float8, boolean, regclass) IS
 'Makes a portfolio and gives its id; its weights come with CALL folio.rebalance(name). The arguments are checked by computing its weights once without forecasts.
 name: unique. use_forecasts: whether every run makes views from forecasts, default true; horizon, models, level and history are theirs. The others are those of black_litterman.
-prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 42501 the role was not given the desk, 25006 on a standby.';
+prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 55P03 another session is making one, 42501 the role was not given the desk, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.drop_portfolio(text) IS
 'Deletes a portfolio with all its runs, weights, trades, forecasts and jobs. Errors: 42704 no such portfolio, 42501 it is another''s, 55P03 while it runs, 25006 on a standby.';
 COMMENT ON PROCEDURE @extschema@.rebalance(text, timestamptz, boolean) IS

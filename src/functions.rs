@@ -7,6 +7,7 @@ mod desk;
 mod evaluate;
 mod forecast;
 mod market;
+mod periods;
 mod portfolio;
 mod status;
 mod values;

@@ -158,7 +158,8 @@ CREATE FUNCTION folio_internal.views_of(run @extschema@.run) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (run.settings -> 'views') || coalesce(jsonb_agg(view ORDER BY array_position(run.tickers, ticker)), '[]')
     FROM (SELECT DISTINCT ON (f.ticker) f.ticker,
-                 @extschema@.forecast_view(f.ticker, f.last_close, f.forecast, f.upper, f.step, f.level) AS view
+                 @extschema@.forecast_view(f.ticker, f.last_close, f.forecast, f.upper, f.step, f.level,
+                     f.periods_per_year) AS view
           FROM @extschema@.forecast AS f
           WHERE f.run_id = run.forecast_run_id AND f.step > 0
           ORDER BY f.ticker, f.step DESC) AS last_step

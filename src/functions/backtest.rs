@@ -8,8 +8,8 @@ use folio_core::portfolio::memory;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 
-use super::arguments;
-use super::portfolio::{Inputs, MIN_RETURNS};
+use super::portfolio::{Inputs, MIN_RETURNS, Source};
+use super::{arguments, periods};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -36,6 +36,7 @@ fn backtest(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -53,6 +54,7 @@ fn backtest(
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers: None, history, as_of, relation, periods_per_year };
     let days = inputs.request(None).and_then(|request| {
         let tickers = tickers.map(arguments::unique_tickers).transpose()?;
         let backtest = Backtest {
@@ -63,7 +65,7 @@ fn backtest(
             hold_benchmark: holds(tickers.as_deref(), benchmark.as_deref()),
             benchmark: benchmark.map(|Text(ticker)| ticker),
         };
-        run(backtest.validated()?, tickers, history, as_of, relation)
+        run(backtest.validated()?, tickers, source)
     });
     TableIterator::new(or_raise(days).into_iter().map(|day| {
         let Day { ts, value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value } = day;
@@ -77,15 +79,11 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
     tickers.is_some_and(|tickers| tickers.iter().any(|ticker| ticker == benchmark))
 }
 
-fn run(
-    backtest: Backtest,
-    tickers: Option<Vec<String>>,
-    history: Option<i64>,
-    as_of: Option<TimestampWithTimeZone>,
-    relation: Option<pg_sys::Oid>,
-) -> Result<Vec<Day>> {
+fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Result<Vec<Day>> {
+    let Source { history, as_of, relation, periods_per_year, .. } = source;
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
+    let periods = settings.periods_per_year(periods_per_year)?;
     let read: Option<Vec<String>> = tickers.map(|tickers| {
         let mut seen = HashSet::new();
         tickers
@@ -100,6 +98,8 @@ fn run(
     memory::check_backtest(&panel, backtest.lookback, pool.threads(), settings.memory_limit)?;
     let cancel = pool::cancel_flag();
     let aligned = move |_: &Cancel| ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS);
-    let returns = task::one(&pool, &cancel, aligned)?;
-    Ok(backtest::run(backtest, &returns, &pool, &cancel)?)
+    let returns = task::one(&pool, &cancel, aligned)?.with_periods(periods);
+    let days = backtest::run(backtest, &returns, &pool, &cancel)?;
+    periods::say(periods.remark(returns.frequency()));
+    Ok(days)
 }

@@ -86,8 +86,10 @@ fn frontier_chart(
     prices: default!(Option<Regclass>, "NULL"),
     width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> Text {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let objective = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };

@@ -3,6 +3,7 @@
 
 use folio_core::Error;
 use folio_core::forecast::{self, Fingerprint, Horizon, Level};
+use folio_core::frequency::PeriodsPerYear;
 use folio_core::panel::{PricePanel, Timestamp};
 use folio_core::portfolio::black_litterman::ViewReport;
 use folio_core::portfolio::request::{self, Allocation, Holding};
@@ -55,10 +56,11 @@ fn forecast_view(
     upper: f64,
     horizon: i64,
     level: f64,
+    periods_per_year: f64,
 ) -> Option<Json> {
     let view = Horizon::new(horizon).and_then(|horizon| {
-        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
-        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, level))
+        let (years, level) = (horizon.steps() as f64 / periods_per_year, Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, years, level))
     });
     or_raise(view.map_err(Report::from)).map(Json)
 }
@@ -330,7 +332,8 @@ fn weights_and_views(
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
         as_role(role, || {
-            let source = Source { tickers, history, as_of, relation: Some(stored(&prices)?) };
+            let relation = Some(stored(&prices)?);
+            let source = Source { tickers, history, as_of, relation, periods_per_year: None };
             source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
         })
     });
@@ -378,7 +381,8 @@ struct Seen {
 
 impl Seen {
     fn new(plan: &Plan) -> Seen {
-        let fingerprint = Fingerprint::new(&plan.request, &time_zone());
+        let context = format!("{} {:?}", time_zone(), plan.periods);
+        let fingerprint = Fingerprint::new(&plan.request, &context);
         Seen { fingerprint, tickers: Vec::new(), newest: None, first_error: None }
     }
 
@@ -438,8 +442,9 @@ const FAIL_RUN: &str = "SELECT folio_internal.fail_run($1, $2, $3, $4, $5)";
 
 /// `unnest` of several arrays is of the grammar, which knows it by this name and takes Postgres' own.
 const INSERT_FORECASTS: &str = "
-    INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)
-    SELECT $1, $2, * FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)";
+    INSERT INTO folio.forecast
+        (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, periods_per_year, status)
+    SELECT $1, $2, * FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
 const INSERT_MEMBERS: &str = "
     INSERT INTO folio.forecast_member (run_id, ticker, model, weight, status, validation_rmse, relative_mae, fit_ms, detail)
@@ -482,9 +487,9 @@ impl Run {
             return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
-        let level = plan.request.level;
+        let (level, periods) = (plan.request.level, plan.periods);
         let forecasts = as_role(owner, || {
-            plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report)]))
+            plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report, periods)]))
         })?;
         // What is stored is named by the prices that it was computed from.
         seen.read(id)?.write(Some(id))?;
@@ -529,21 +534,24 @@ fn stored_forecasts(run_id: i64, fingerprint: &str, owner: pg_sys::Oid) -> Resul
 /// What is stored of one ticker.
 struct Forecast {
     last_close: Option<f64>,
+    periods_per_year: Option<f64>,
     steps: Vec<ForecastRow>,
     members: Vec<MemberRow>,
 }
 
 impl Forecast {
-    fn of(report: forecast::Report) -> Forecast {
+    fn of(report: forecast::Report, periods: PeriodsPerYear) -> Forecast {
         let ticker = report.ticker;
         match report.outcome {
             Ok(ensemble) => Forecast {
                 last_close: Some(ensemble.last_close),
+                periods_per_year: Some(periods.of(ensemble.history().frequency())),
                 steps: ensemble_rows(&ticker, &ensemble),
                 members: ensemble.members.into_iter().map(|member| member_row(&ticker, member)).collect(),
             },
             Err(error) => Forecast {
                 last_close: None,
+                periods_per_year: None,
                 steps: vec![(Text(ticker), Some(0), None, None, None, None, failed(error))],
                 members: Vec::new(),
             },
@@ -567,7 +575,9 @@ fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Foreca
     let mut steps = Steps::default();
     let mut members = Members::default();
     for forecast in forecasts {
-        forecast.steps.into_iter().for_each(|step| steps.push(step, forecast.last_close));
+        for step in forecast.steps {
+            steps.push(step, forecast.last_close, forecast.periods_per_year);
+        }
         forecast.members.into_iter().for_each(|member| members.push(member));
     }
     query::write(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
@@ -584,11 +594,12 @@ struct Steps {
     lower: Vec<Option<f64>>,
     upper: Vec<Option<f64>>,
     last_close: Vec<Option<f64>>,
+    periods_per_year: Vec<Option<f64>>,
     status: Vec<Text>,
 }
 
 impl Steps {
-    fn push(&mut self, row: ForecastRow, last_close: Option<f64>) {
+    fn push(&mut self, row: ForecastRow, last_close: Option<f64>, periods_per_year: Option<f64>) {
         let (ticker, step, ts, forecast, lower, upper, status) = row;
         self.ticker.push(ticker);
         self.step.push(step);
@@ -597,10 +608,11 @@ impl Steps {
         self.lower.push(lower);
         self.upper.push(upper);
         self.last_close.push(last_close);
+        self.periods_per_year.push(periods_per_year);
         self.status.push(status);
     }
 
-    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 10] {
+    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 11] {
         [
             run_id.into(),
             level.share().into(),
@@ -611,6 +623,7 @@ impl Steps {
             self.lower.into(),
             self.upper.into(),
             self.last_close.into(),
+            self.periods_per_year.into(),
             self.status.into(),
         ]
     }

@@ -4,6 +4,7 @@ use folio_core::forecast::{
     self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request,
     Status,
 };
+use folio_core::frequency::{PeriodsPerYear, Remark};
 use folio_core::panel::PricePanel;
 use folio_core::portfolio::view_of_forecast::view_of_step;
 use folio_core::task::Seed;
@@ -11,6 +12,7 @@ use pgrx::Array;
 use pgrx::prelude::*;
 
 use super::arguments::{not_null, unique_tickers};
+use super::periods;
 use crate::backend::array;
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
@@ -194,20 +196,27 @@ fn forecast_views(
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> Json {
     let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     Json(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let level = Level::new(DEFAULT_LEVEL)?;
+        let periods = Settings::read().periods_per_year(periods_per_year)?;
+        let mut said: Vec<Remark> = Vec::new();
         let view = |report: forecast::Report| {
             let view = |ensemble: &forecast::Ensemble| {
-                let (last_close, last, steps) =
-                    (ensemble.last_close, ensemble.steps.last()?, ensemble.steps.len());
-                view_of_step(&report.ticker, last_close, last.forecast, last.upper, steps, level.share())
+                let frequency = ensemble.history().frequency();
+                said.extend(periods.remark(frequency).filter(|remark| !said.contains(remark)));
+                let years = ensemble.steps.len() as f64 / periods.of(frequency);
+                let (last_close, last) = (ensemble.last_close, ensemble.steps.last()?);
+                view_of_step(&report.ticker, last_close, last.forecast, last.upper, years, level.share())
             };
             Ok(report.outcome.iter().filter_map(view).collect())
         };
-        Ok(serde_json::Value::Array(arguments.forecast(view)?))
+        let views = arguments.forecast(view)?;
+        periods::say(said);
+        Ok(serde_json::Value::Array(views))
     })))
 }
 
@@ -243,7 +252,7 @@ impl Arguments {
     }
 
     /// The whole way from SQL's arguments to rows.
-    pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
+    pub fn forecast<Row>(self, rows: impl FnMut(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
         self.plan()?.forecast(|_| (), rows)
     }
 
@@ -252,9 +261,10 @@ impl Arguments {
         let settings = Settings::read();
         let request = self.request(&settings)?;
         let history = prices::history(self.history.unwrap_or(settings.history))?;
+        let periods = settings.periods_per_year(None)?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
-        Ok(Plan { settings, request, selection })
+        Ok(Plan { settings, request, periods, selection })
     }
 }
 
@@ -262,6 +272,8 @@ impl Arguments {
 pub(super) struct Plan {
     settings: Settings,
     pub request: Request,
+    /// What views of the forecasts are annualised by.
+    pub periods: PeriodsPerYear,
     selection: Selection,
 }
 
@@ -280,9 +292,9 @@ impl Plan {
     pub fn forecast<Row>(
         self,
         mut look: impl FnMut(&PricePanel),
-        rows: impl Fn(forecast::Report) -> Result<Vec<Row>>,
+        mut rows: impl FnMut(forecast::Report) -> Result<Vec<Row>>,
     ) -> Result<Vec<Row>> {
-        let Plan { settings, request, selection } = self;
+        let Plan { settings, request, selection, .. } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
         let mut all = Vec::new();

@@ -12,6 +12,7 @@ mod week;
 mod zone;
 
 use crate::calendar::zone::{DAY, SECOND, Wall, Zone, month_of, weekday};
+use crate::input;
 use crate::panel::Timestamp;
 use crate::task::{Cancel, Cancelled};
 
@@ -54,6 +55,51 @@ const EVEN: f64 = 0.9;
 
 /// How many stamps are read between two looks at the cancel flag.
 const POLL: usize = 1 << 16;
+
+/// More periods than a year has seconds are a mistake.
+pub const MAX_PERIODS_PER_YEAR: f64 = 366.0 * (DAY / SECOND) as f64;
+
+/// What means and variances of one period are annualised by: what is told, else what the times say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PeriodsPerYear(Option<f64>);
+
+impl PeriodsPerYear {
+    /// So many; 0 leaves it to the times.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] under 0 or over the seconds of a year.
+    pub fn new(periods: f64) -> crate::Result<PeriodsPerYear> {
+        let expected = "over 0, at most the seconds of a year; 0 takes what the times of the prices say";
+        let valid = |periods: f64| (0.0..=MAX_PERIODS_PER_YEAR).contains(&periods);
+        let periods = input::within("periods_per_year", periods, valid, expected)?;
+        Ok(PeriodsPerYear((periods > 0.0).then_some(periods)))
+    }
+
+    /// Those of a series with this frequency.
+    pub fn of(self, frequency: &Frequency) -> f64 {
+        self.0.unwrap_or_else(|| frequency.periods_per_year())
+    }
+
+    /// What is to be said of them: nothing where they were told, or where they are those that everybody expects.
+    pub fn remark(self, frequency: &Frequency) -> Option<Remark> {
+        let periods = frequency.periods_per_year();
+        match self.0 {
+            Some(_) => None,
+            None if frequency.is_irregular() => Some(Remark::Counted(periods)),
+            None if periods == TRADING_DAYS => None,
+            None => Some(Remark::Inferred(frequency.name(), periods)),
+        }
+    }
+}
+
+/// What a reader of annual numbers has to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remark {
+    /// The prices come this often, so many times a year.
+    Inferred(String, f64),
+    /// The prices come at no pattern's times; they were counted.
+    Counted(f64),
+}
 
 /// The times at which a series has its prices.
 #[derive(Debug, Clone, PartialEq)]

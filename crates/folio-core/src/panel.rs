@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use crate::calendar::zone::Zone;
-use crate::frequency::Frequency;
+use crate::frequency::{Frequency, PeriodsPerYear};
 pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
 use crate::{Error, Result};
@@ -134,12 +134,14 @@ impl PricePanel {
     }
 }
 
-/// Simple returns of many tickers on the days that all of them have.
+/// Simple returns of many tickers on the days that all of them have, from one such day to the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReturnPanel {
     tickers: Vec<String>,
     days: Vec<Timestamp>,
     returns: Array2<f64>,
+    frequency: Frequency,
+    periods: PeriodsPerYear,
 }
 
 impl ReturnPanel {
@@ -167,7 +169,15 @@ impl ReturnPanel {
             }
         }
         let tickers = series.iter().map(|series| series.ticker.clone()).collect();
-        Ok(ReturnPanel { tickers, days: common.split_off(1), returns })
+        let zone = series.first().map(|first| first.frequency.zone());
+        let frequency = Frequency::infer(&common, zone, &Cancel::default())?;
+        let periods = PeriodsPerYear::default();
+        Ok(ReturnPanel { tickers, days: common.split_off(1), returns, frequency, periods })
+    }
+
+    /// The panel with so many periods a year, whatever its times say.
+    pub fn with_periods(self, periods: PeriodsPerYear) -> ReturnPanel {
+        ReturnPanel { periods, ..self }
     }
 
     /// The days `rows` alone.
@@ -176,6 +186,8 @@ impl ReturnPanel {
             tickers: self.tickers.clone(),
             days: self.days[rows.clone()].to_vec(),
             returns: self.returns.slice(ndarray::s![rows, ..]).to_owned(),
+            frequency: self.frequency.clone(),
+            periods: self.periods,
         }
     }
 
@@ -191,6 +203,8 @@ impl ReturnPanel {
             tickers: rest.iter().map(|&column| self.tickers[column].clone()).collect(),
             days: self.days.clone(),
             returns: self.returns.select(ndarray::Axis(1), &rest),
+            frequency: self.frequency.clone(),
+            periods: self.periods,
         };
         Ok((self.returns.column(place).to_vec(), others))
     }
@@ -203,6 +217,16 @@ impl ReturnPanel {
     /// The day of each row.
     pub fn days(&self) -> &[Timestamp] {
         &self.days
+    }
+
+    /// How often all of them have a price.
+    pub fn frequency(&self) -> &Frequency {
+        &self.frequency
+    }
+
+    /// What a mean or variance of one period is multiplied by to be one of a year.
+    pub fn periods_per_year(&self) -> f64 {
+        self.periods.of(&self.frequency)
     }
 
     /// The returns, a row per day and a column per ticker.

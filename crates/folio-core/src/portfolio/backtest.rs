@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use ndarray::{Array1, ArrayView1};
 
-use super::covariance::TRADING_DAYS;
 use super::market;
 use super::request::{self, Request};
 use super::universe::Universe;
@@ -273,7 +272,7 @@ fn simulate(
     index: Option<&[f64]>,
     mut choose: impl FnMut(usize, &Array1<f64>) -> Result<Array1<f64>>,
 ) -> Result<Vec<Day>> {
-    let interest = (backtest.request.risk_free_rate.value().ln_1p() / TRADING_DAYS).exp_m1();
+    let interest = (backtest.request.risk_free_rate.value().ln_1p() / returns.periods_per_year()).exp_m1();
     let mut account = Account::new(&start);
     let mut benchmark = Account::new(market);
     let (mut followed, mut risk_free, mut highest, mut before) = (1.0, 1.0, 1.0_f64, 1.0);

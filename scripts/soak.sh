@@ -53,4 +53,6 @@ soak_test budget many_sessions
 soak_test session timeout
 soak_test faults cancel
 soak_test faults parallel_query
+soak_test injection a_fault
+soak_test random calls_at_random
 soak_test soak mixed_calls

@@ -71,6 +71,14 @@ COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigin
 'The risk aversion at which the market of an index is in equilibrium: (mean annual return - risk_free_rate) / annual variance, for black_litterman''s risk_aversion.
 ticker: the index, as in prices. periods_per_year: as in black_litterman. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
 
+COMMENT ON FUNCTION @extschema@.price_report(text[], bigint, timestamptz, regclass) IS
+'What is odd about the prices of each ticker, all of the price relation if tickers is NULL: a row for each finding, or one whose finding is ok.
+finding: missing (no number or no time), not_positive, duplicate (two prices of one bar), split (a move that looks like one without adjustment; value: its ratio),
+outlier (value: price over the one before), jump (value: its return), gap (value: bars that are missing), stale (value: bars with one price),
+ended (value: bars since then that other tickers have), irregular (value: share of stamps that fit), time_shift (value: hours), twin (another ticker''s returns).
+ts, until: where. rows: how many were looked at. frequency, fit, periods_per_year: how often a price comes, the share of stamps that fit that, and bars a year.
+At most 20 findings of a kind are listed of a ticker; the last says how many more there are. history: newest prices looked at, default folio.history.';
+
 COMMENT ON FUNCTION @extschema@.observations(text[], bigint, timestamptz, regclass) IS
 'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
 

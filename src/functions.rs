@@ -9,5 +9,6 @@ mod forecast;
 mod market;
 mod periods;
 mod portfolio;
+mod price_report;
 mod status;
 mod values;

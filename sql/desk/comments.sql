@@ -31,7 +31,7 @@ COMMENT ON COLUMN @extschema@.run.settings IS 'What the run was made with, as of
 COMMENT ON COLUMN @extschema@.run.status IS 'running, succeeded, unchanged where there was nothing to do, or failed';
 COMMENT ON COLUMN @extschema@.run.as_of IS 'Time of the newest price that was read; before the prices are read, the time asked for';
 COMMENT ON COLUMN @extschema@.run.tickers IS 'The tickers that were read';
-COMMENT ON COLUMN @extschema@.run.time_zone IS 'Time zone of the session, in which dates were read as times';
+COMMENT ON COLUMN @extschema@.run.time_zone IS 'Time zone in which days of the prices begin, where their times have no zone: folio.time_zone, else log_timezone';
 COMMENT ON COLUMN @extschema@.run.fingerprint IS 'Hash of the prices and of all that the forecasts depend on';
 COMMENT ON COLUMN @extschema@.run.forecast_run_id IS 'The run whose forecasts were used: this one where they were computed';
 COMMENT ON COLUMN @extschema@.run.turnover IS 'Sum of the absolute changes of weights, bought and sold';

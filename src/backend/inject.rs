@@ -14,8 +14,9 @@
 //! | `terminate POINT N` | the session is asked to end |
 //! | `oom allocation N` | the allocation is refused |
 //!
-//! POINT is `interrupt`, `spi`, `allocation` or `any`. `folio.inject_points` says how many points were passed since
-//! `folio.inject` was set, so a test knows when N was past the last one.
+//! POINT is `interrupt`, `spi`, `allocation`, or `any` for the first two. `folio.inject_points` says how many such points
+//! were passed since `folio.inject` was set, or how many of all three while nothing is armed, so a test knows when N was
+//! past the last one.
 
 /// A place where something may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +83,10 @@ mod armed {
         ("interrupt", bit(Point::Interrupt)),
         ("spi", bit(Point::Spi)),
         ("allocation", bit(Point::Allocation)),
-        ("any", bit(Point::Interrupt) | bit(Point::Spi) | bit(Point::Allocation)),
+        ("any", bit(Point::Interrupt) | bit(Point::Spi)),
     ];
+
+    const ALL: u8 = bit(Point::Interrupt) | bit(Point::Spi) | bit(Point::Allocation);
 
     const fn bit(point: Point) -> u8 {
         1 << point as u8
@@ -92,7 +95,7 @@ mod armed {
     /// What is armed. Atomics, since an allocator counts on every thread; a test that needs to know which point it hits
     /// lets one thread compute.
     static FAULT: AtomicU8 = AtomicU8::new(Fault::None as u8);
-    static WHERE: AtomicU8 = AtomicU8::new(0);
+    static WHERE: AtomicU8 = AtomicU8::new(ALL);
     static LEFT: AtomicI32 = AtomicI32::new(0);
     /// Whether the fault has struck.
     static STRUCK: AtomicBool = AtomicBool::new(false);
@@ -156,9 +159,12 @@ mod armed {
 
     /// Counts a point and gives the fault that is due, as a number.
     fn pass(point: Point) -> u8 {
+        if WHERE.load(Relaxed) & bit(point) == 0 {
+            return Fault::None as u8;
+        }
         COUNT.fetch_add(1, Relaxed);
         let fault = FAULT.load(Relaxed);
-        if fault == Fault::None as u8 || WHERE.load(Relaxed) & bit(point) == 0 {
+        if fault == Fault::None as u8 {
             return Fault::None as u8;
         }
         if LEFT.fetch_sub(1, Relaxed) > 1 {
@@ -184,14 +190,15 @@ mod armed {
     fn parse(text: &str) -> Option<Order> {
         let mut words = text.split_whitespace();
         let Some(name) = words.next() else {
-            return Some(Order { fault: Fault::None, points: 0, number: 0 });
+            return Some(Order { fault: Fault::None, points: ALL, number: 0 });
         };
         let (_, fault) = FAULTS.into_iter().find(|(known, _)| *known == name)?;
         let points = words.next()?;
         let (_, points) = POINTS.into_iter().find(|(known, _)| *known == points)?;
         let number = words.next()?.parse().ok().filter(|number| *number >= 1)?;
-        let only_allocations = fault != Fault::OutOfMemory || points == bit(Point::Allocation);
-        (words.next().is_none() && only_allocations).then_some(Order { fault, points, number })
+        // Nothing but a refusal can happen inside of an allocator.
+        let fits = (fault == Fault::OutOfMemory) == (points == bit(Point::Allocation));
+        (words.next().is_none() && fits).then_some(Order { fault, points, number })
     }
 
     /// # Safety

@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use folio_core::calendar::zone::Zone;
 use folio_core::forecast::DEFAULT_SEED;
 use folio_core::frequency::{MAX_PERIODS_PER_YEAR, PeriodsPerYear};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
@@ -10,6 +11,7 @@ static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(
 static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"all"));
 static PERIODS_PER_YEAR: GucSetting<f64> = GucSetting::<f64>::new(0.0);
+static TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEGABYTES);
@@ -48,6 +50,8 @@ pub struct Settings {
     pub models: Vec<String>,
     /// What means and variances of one period are annualised by; 0 takes what the times of the prices say.
     periods_per_year: f64,
+    /// The zone of the market, as the user writes it; empty where the times themselves say it.
+    pub time_zone: String,
     /// How many threads a call computes on.
     pub threads_per_call: usize,
     /// How many bytes a call's prices, computations and results may take.
@@ -67,6 +71,12 @@ impl Settings {
         PeriodsPerYear::new(argument.unwrap_or(self.periods_per_year))
     }
 
+    /// The zone of the market; None finds it from the times of each ticker.
+    pub fn zone(&self) -> folio_core::Result<Option<Zone>> {
+        let told = Some(self.time_zone.as_str()).filter(|name| !name.is_empty());
+        told.map(Zone::named).transpose()
+    }
+
     /// Reads every setting.
     pub fn read() -> Settings {
         let text = |setting: &GucSetting<Option<CString>>| {
@@ -83,6 +93,7 @@ impl Settings {
                 .filter(|name| !name.is_empty())
                 .collect(),
             periods_per_year: PERIODS_PER_YEAR.get(),
+            time_zone: text(&TIME_ZONE),
             threads_per_call: or_cores(&THREADS_PER_CALL).min(or_cores(&MAX_THREADS_PER_CALL)),
             memory_limit: megabytes(MEMORY_LIMIT.get().min(MAX_MEMORY_LIMIT.get())),
             seed: SEED.get().unsigned_abs().into(),
@@ -157,6 +168,14 @@ fn register_inputs() {
         &PERIODS_PER_YEAR,
         0.0,
         MAX_PERIODS_PER_YEAR,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"folio.time_zone",
+        c"The time zone of the market, in which days and hours of prices that are timestamptz are read.",
+        c"A name such as America/New_York; empty finds it from the times of each ticker. Days of stored runs begin in it, else in log_timezone.",
+        &TIME_ZONE,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use folio_core::panel::ReturnPanel;
+use folio_core::panel::{ReturnPanel, Times};
 use folio_core::portfolio::backtest::{self, Backtest, Day, Rebalance};
 use folio_core::portfolio::memory;
 use folio_core::task::{self, Cancel};
@@ -67,9 +67,10 @@ fn backtest(
         };
         run(backtest.validated()?, tickers, source)
     });
-    TableIterator::new(or_raise(days).into_iter().map(|day| {
+    let (days, times) = or_raise(days);
+    TableIterator::new(days.into_iter().map(move |day| {
         let Day { ts, value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value } = day;
-        (with_time_zone(ts), value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value)
+        (with_time_zone(ts, times), value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value)
     }))
 }
 
@@ -79,7 +80,7 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
     tickers.is_some_and(|tickers| tickers.iter().any(|ticker| ticker == benchmark))
 }
 
-fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Result<Vec<Day>> {
+fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Result<(Vec<Day>, Times)> {
     let Source { history, as_of, relation, periods_per_year, .. } = source;
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
@@ -94,12 +95,12 @@ fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Resu
     });
     let selection = Selection { relation, tickers: read, as_of, history };
     let pool = Pool::start(settings.threads_per_call)?;
-    let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+    let panel = prices::read(&selection, &settings)?;
     memory::check_backtest(&panel, backtest.lookback, pool.threads(), settings.memory_limit)?;
     let cancel = pool::cancel_flag();
     let aligned = move |_: &Cancel| ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS);
     let returns = task::one(&pool, &cancel, aligned)?.with_periods(periods);
     let days = backtest::run(backtest, &returns, &pool, &cancel)?;
     periods::say(periods.remark(returns.frequency()));
-    Ok(days)
+    Ok((days, returns.times()))
 }

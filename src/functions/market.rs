@@ -35,7 +35,7 @@ fn market_implied_risk_aversion(
         let relation = prices.map(|relation| relation.0);
         let selection = Selection { relation, tickers: Some(vec![ticker]), as_of, history };
         let pool = Pool::start(1)?;
-        let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+        let panel = prices::read(&selection, &settings)?;
         let implied = task::one(&pool, &pool::cancel_flag(), move |_| {
             let index = panel.series()?;
             let of = |index: &&Series| {

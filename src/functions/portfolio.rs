@@ -352,7 +352,7 @@ fn buy(
     // Only the last price counts.
     let selection = Selection { relation, tickers, as_of, history: 1 };
     let settings = Settings::read();
-    let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+    let panel = prices::read(&selection, &settings)?;
     let pool = Pool::start(1)?;
     Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
         allocation::positions(&weights, &panel, value, method, cancel)
@@ -453,7 +453,7 @@ impl Source {
         let tickers = self.tickers.map(arguments::unique_tickers).transpose()?;
         let selection = Selection { relation: self.relation, tickers, as_of: self.as_of, history };
         let pool = Pool::start(1)?;
-        let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+        let panel = prices::read(&selection, &settings)?;
         memory::check(&panel, settings.memory_limit)?;
         let (result, remark) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
             let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?.with_periods(periods);

@@ -4,6 +4,7 @@ mod moves;
 mod times;
 mod twins;
 
+use crate::calendar::zone::Zone;
 use crate::calendar::{Calendar, Told};
 use crate::price::{BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
@@ -127,19 +128,21 @@ impl Prices {
     }
 }
 
-/// A report of each ticker, in their order, from its rows in any order; the newest `history` of them are looked at.
+/// A report of each ticker, in their order, from its rows in any order; the newest `history` of them are looked at,
+/// in the zone of their market, which None finds from the times themselves.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
 pub fn price_reports(
     tickers: Vec<(String, Vec<PriceRow>)>,
     history: usize,
+    zone: Option<&Zone>,
     cancel: &Cancel,
 ) -> Result<Vec<PriceReport>> {
     let mut reports = Vec::with_capacity(tickers.len());
     let mut seen = Vec::with_capacity(tickers.len());
     for (ticker, rows) in tickers {
-        let (report, prices) = report_of(ticker, rows, history, cancel)?;
+        let (report, prices) = report_of(ticker, rows, history, zone, cancel)?;
         reports.push(report);
         seen.push(prices);
     }
@@ -161,6 +164,7 @@ fn report_of(
     ticker: String,
     mut rows: Vec<PriceRow>,
     history: usize,
+    zone: Option<&Zone>,
     cancel: &Cancel,
 ) -> Result<(PriceReport, Option<Prices>)> {
     cancel.check()?;
@@ -168,6 +172,15 @@ fn report_of(
     rows.sort_by_key(|row| row.ts);
     rows.drain(..rows.len().saturating_sub(history));
     let mut findings = faults(&rows);
+    if rows.is_empty() {
+        findings.push(Finding {
+            kind: Kind::Missing,
+            ts: None,
+            until: None,
+            value: 0.0,
+            detail: "no row at all".to_owned(),
+        });
+    }
     let mut report = PriceReport {
         ticker,
         rows: rows.len(),
@@ -182,7 +195,7 @@ fn report_of(
         report.findings = findings;
         return Ok((report, None));
     }
-    let prices = prices_of(rows, &mut findings, cancel)?;
+    let prices = prices_of(rows, &mut findings, zone, cancel)?;
     let frequency = prices.calendar.frequency();
     report.last = prices.ts.last().copied();
     report.frequency = Some(frequency.name());
@@ -216,10 +229,15 @@ fn faults(rows: &[PriceRow]) -> Vec<Finding> {
 }
 
 /// Each bar's last price; bars with several are a finding.
-fn prices_of(rows: Vec<PriceRow>, findings: &mut Vec<Finding>, cancel: &Cancel) -> Result<Prices> {
+fn prices_of(
+    rows: Vec<PriceRow>,
+    findings: &mut Vec<Finding>,
+    zone: Option<&Zone>,
+    cancel: &Cancel,
+) -> Result<Prices> {
     let mut stamps: Vec<Timestamp> = rows.iter().map(|row| row.ts).collect();
     stamps.dedup();
-    let calendar = Calendar::of(&stamps, None, Told::Nothing, cancel)?;
+    let calendar = Calendar::of(&stamps, zone, Told::Nothing, cancel)?;
     let mut kept: Vec<PriceRow> = Vec::with_capacity(rows.len());
     let mut bar_before = None;
     for row in rows {

@@ -35,7 +35,7 @@ fn day_of(date: &str) -> i64 {
 }
 
 fn report(tickers: Vec<(String, Vec<PriceRow>)>) -> Vec<PriceReport> {
-    price_reports(tickers, 100_000, &Cancel::default()).unwrap()
+    price_reports(tickers, 100_000, None, &Cancel::default()).unwrap()
 }
 
 fn of(rows: Vec<PriceRow>) -> Vec<Finding> {
@@ -145,7 +145,7 @@ fn rows_that_no_model_may_see_are_counted() {
     assert_eq!(values(Kind::Missing), [3.0]);
     assert_eq!(values(Kind::NotPositive), [2.0]);
     assert_eq!(values(Kind::Duplicate), [2.0, 2.0]);
-    assert_eq!(kinds(&of(vec![])), []);
+    assert_eq!(kinds(&of(vec![])), [Kind::Missing]);
     let one = PriceRow { ts: Timestamp(19_000 * DAY), close: f64::NAN };
     assert_eq!(kinds(&of(vec![one])), [Kind::Missing]);
 }
@@ -219,5 +219,5 @@ fn findings_of_a_kind_are_bounded_and_a_cancel_is_answered() {
     assert!(outliers[19].detail.ends_with("; 25 more of this kind"), "{}", outliers[19].detail);
     let cancel = Cancel::default();
     cancel.cancel();
-    assert!(price_reports(vec![("A".to_owned(), rows)], 1000, &cancel).is_err());
+    assert!(price_reports(vec![("A".to_owned(), rows)], 1000, None, &cancel).is_err());
 }

@@ -40,11 +40,95 @@ pub const READERS: &[(&str, &str)] = &[
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),
     ("market_implied_risk_aversion", "SELECT market_implied_risk_aversion('A', prices => '@')"),
+    ("price_report", "SELECT count(*) FROM price_report(prices => '@')"),
     ("observations", "SELECT observations(prices => '@')"),
     ("backtest", "SELECT count(*) FROM backtest(lookback => 20, rebalance => '50', prices => '@')"),
     ("forecast_chart", "SELECT length(forecast_chart('A', 3, '{naive}', prices => '@'))"),
     ("frontier_chart", "SELECT length(frontier_chart(prices => '@'))"),
 ];
+
+/// A statement that is no reader of prices alone.
+pub struct Call {
+    /// What it needs besides [`prepare_desk`].
+    pub before: &'static str,
+    /// The statement itself.
+    pub statement: &'static str,
+}
+
+const fn call(statement: &'static str) -> Call {
+    Call { before: "", statement }
+}
+
+/// Statements that leave nothing behind when they are rolled back.
+pub const OTHERS: &[Call] = &[
+    call("SELECT forecast_values('{1,2,3,4,5,6,7,8,9,10,11,12}', 2, '{\"models\": [\"naive\", \"theta\"]}')"),
+    call("SELECT forecast_agg(ts, close, 2) FROM prices WHERE ticker = 'A'"),
+    call("SELECT forecast_agg(ts, close, 2, '{\"models\": [\"naive\"]}') FROM prices WHERE ticker = 'A'"),
+    call("SELECT forecast_view('A', 100, 101, 105, 5, 0.8)"),
+    call(
+        "SELECT bl_posterior('{{0.04,0.01},{0.01,0.09}}', '{0.05,0.06}', '{{1,0}}', '{0.07}', '{0.01}', 0.05)",
+    ),
+    call("SELECT fix_nonpositive_semidefinite('{{1,2},{2,1}}')"),
+    call("SELECT by_ticker('caps', 'market_cap')"),
+    call("SELECT running_calls()"),
+    call("SELECT thread_slots()"),
+    call("SELECT * FROM pool_status, progress"),
+    call("SELECT length(accuracy_chart('A'))"),
+    call("SELECT length(weights_chart('small'))"),
+    call("SELECT * FROM portfolio_value"),
+    call("SELECT * FROM run_history"),
+    call("SELECT * FROM run_lock"),
+    call("SELECT * FROM job"),
+    call("SELECT * FROM weight_history"),
+    call(
+        "SELECT create_portfolio('other', tickers => '{A,BB}', horizon => 1, models => '{naive}', prices => 'prices')",
+    ),
+    call("SELECT rebalance_now('small', force => true)"),
+    call(
+        "SELECT refresh_forecasts_now('{A}', horizon => 2, models => '{naive}', as_of => '2024-05-01', prices => 'prices')",
+    ),
+    call("SELECT delete_runs('small', now()), delete_runs(NULL, now())"),
+    call("SELECT drop_portfolio('small')"),
+    call("DELETE FROM folio.run"),
+    call(
+        "SELECT folio_internal.fail_run(max(run_id), '22012', 'message', 'detail', 'hint') FROM folio.run HAVING count(*) > 0",
+    ),
+    call(
+        "DO $$ BEGIN PERFORM folio_internal.refuse('message', 'detail', 'hint');
+         EXCEPTION WHEN insufficient_privilege THEN NULL; END $$",
+    ),
+    call("SELECT grant_desk('analyst')"),
+    call("SELECT revoke_desk('analyst')"),
+    call("SELECT share_portfolio('small', 'analyst')"),
+    call("SELECT share_portfolio('small', 'analyst'), unshare_portfolio('small', 'analyst')"),
+    call("SELECT schedule_rebalance('small', '0 22 * * 1-5'), unschedule_rebalance('small')"),
+];
+
+/// Procedures that commit: each is repeatable after what comes before it.
+pub const PROCEDURES: &[Call] = &[
+    Call { before: "DELETE FROM folio.run", statement: "CALL rebalance('small')" },
+    Call { before: "DELETE FROM folio.run", statement: "CALL rebalance_portfolio(1)" },
+    Call {
+        before: "DELETE FROM folio.run",
+        statement: "CALL refresh_forecasts('{A,BB}', horizon => 2, models => '{naive}', prices => 'prices')",
+    },
+    Call { before: "UPDATE folio.run SET finished_at = finished_at", statement: "CALL refresh_outcomes()" },
+];
+
+/// Makes what [`OTHERS`] and [`PROCEDURES`] need after [`prepare`]: a portfolio that was run twice, a role, market values.
+pub fn prepare_desk(session: &mut Client) {
+    session
+        .batch_execute(
+            "CREATE ROLE analyst;
+             CREATE TABLE caps AS SELECT ticker, 100.0 AS market_cap FROM unnest('{A,BB,CCC,DDDD}'::text[]) AS ticker;
+             SELECT create_portfolio('small', tickers => '{A,BB,CCC}', horizon => 2, models => '{naive,drift}',
+                                     views => '[\"A = 5%\"]', prices => 'prices')",
+        )
+        .expect("a portfolio");
+    for as_of in ["'2024-05-01'", "NULL"] {
+        session.batch_execute(&format!("CALL rebalance('small', as_of => {as_of})")).expect("rebalance");
+    }
+}
 
 /// Makes what [`READERS`] and the other statements read: `prices`, of four tickers.
 pub fn prepare(session: &mut Client) {

@@ -73,6 +73,9 @@ pub fn forbid_threads(pid: i32) {
     assert!(run(&limit) || run(&[&as_server[..], &limit[..]].concat()), "prlimit was refused");
 }
 
+/// The database that `cron.conf` names.
+const CRON_DATABASE: &str = "postgres";
+
 /// What the server's log says of a process that a signal ended.
 const CRASH: &str = "was terminated by signal";
 
@@ -90,6 +93,23 @@ impl Cluster {
         database.session().batch_execute(&jit).expect("ALTER DATABASE");
         crate::calls::prepare(&mut database.session());
         database
+    }
+
+    /// The one database that pg_cron works in, with both extensions, the prices of [`crate::calls`] and a portfolio that
+    /// was run: its name. For a cluster with `cron.conf`.
+    pub fn for_all_calls(&self) -> &'static str {
+        let mut session = self.session_in(CRON_DATABASE);
+        session
+            .batch_execute(&format!(
+                "CREATE EXTENSION pg_cron; CREATE EXTENSION pg_folio;
+                 ALTER DATABASE {CRON_DATABASE} SET search_path = \"$user\", public, folio;
+                 ALTER DATABASE {CRON_DATABASE} SET jit = off;
+                 SET search_path = public, folio"
+            ))
+            .expect("CREATE EXTENSION");
+        crate::calls::prepare(&mut session);
+        crate::calls::prepare_desk(&mut session);
+        CRON_DATABASE
     }
 
     /// The folder of its socket.

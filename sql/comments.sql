@@ -112,7 +112,7 @@ the column method tells which it was, and that it was greedy where the search fo
 COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8) IS
 'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
 up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.
-rebalance: month_end (default) or a number of rows. lookback: the returns that weights are chosen from, default 252. transaction_cost: a share of the
+rebalance: month_end (default) or a number of rows as text, ''21'' for instance. lookback: the returns that weights are chosen from, default 252. transaction_cost: a share of the
 money traded, default 0. benchmark: a ticker of the price relation; without it the market weights, bought on the same dates without cost.
 The other arguments are those of optimize_portfolio. max_turnover and transaction_cost in constraints count from what is held on each date.';
 

@@ -30,7 +30,11 @@ extension_sql_file!(
     name = "desk_portfolios",
     requires = ["desk_runs", delete_own_portfolio]
 );
-extension_sql_file!("../sql/desk/schedule.sql", name = "desk_schedule", requires = ["desk_portfolios"]);
+extension_sql_file!(
+    "../sql/desk/schedule.sql",
+    name = "desk_schedule",
+    requires = ["desk_portfolios", jobs, unschedule_own]
+);
 extension_sql_file!(
     "../sql/desk/outcomes.sql",
     name = "desk_outcomes",

@@ -203,7 +203,7 @@ COMMENT ON COLUMN @extschema@.run_lock.portfolio_id IS 'The portfolio; 0 for for
 COMMENT ON COLUMN @extschema@.run_lock.pid IS 'Process id of the session; NULL for a prepared transaction';
 COMMENT ON COLUMN @extschema@.run_lock.role IS 'Whose forecasts, where there is no portfolio';
 
-COMMENT ON VIEW @extschema@.job IS 'The jobs of the portfolios in pg_cron, where this database has it: those that you may see there.';
+COMMENT ON VIEW @extschema@.job IS 'The jobs of your portfolios in pg_cron, where this database has it, whoever made them.';
 COMMENT ON COLUMN @extschema@.job.job_id IS 'Number in cron.job';
 COMMENT ON COLUMN @extschema@.job.portfolio_id IS 'The portfolio''s key';
 COMMENT ON COLUMN @extschema@.job.portfolio IS 'The portfolio''s name';
@@ -211,10 +211,10 @@ COMMENT ON COLUMN @extschema@.job.schedule IS 'As in cron';
 COMMENT ON COLUMN @extschema@.job.username IS 'The role that the job runs as';
 COMMENT ON COLUMN @extschema@.job.active IS 'Whether it runs';
 
-COMMENT ON FUNCTION @extschema@.create_portfolio(text, text[], jsonb, jsonb, text, jsonb, text, integer, text[], float8, integer, text, float8, float8, float8, boolean, regclass) IS
+COMMENT ON FUNCTION @extschema@.create_portfolio(text, text[], jsonb, jsonb, text, jsonb, text, bigint, text[], float8, bigint, text, float8, float8, float8, boolean, regclass) IS
 'Makes a portfolio and gives its id; its weights come with CALL folio.rebalance(name). The arguments are checked by computing its weights once without forecasts.
 name: unique. use_forecasts: whether every run makes views from forecasts, default true; horizon, models, level and history are theirs. The others are those of black_litterman.
-prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 42501 the role was not given the desk, 25006 on a standby.';
+prices: the price relation, default folio.prices. Errors: those of black_litterman and forecast_ensemble, 42710 a portfolio of this name, 55P03 another session is making one, 42501 the role was not given the desk, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.drop_portfolio(text) IS
 'Deletes a portfolio with all its runs, weights, trades, forecasts and jobs. Errors: 42704 no such portfolio, 42501 it is another''s, 55P03 while it runs, 25006 on a standby.';
 COMMENT ON PROCEDURE @extschema@.rebalance(text, timestamptz, boolean) IS
@@ -223,20 +223,20 @@ as_of: only prices up to then, default all. force: run again although nothing ha
 A failure is written into the run''s row and then raised; the last good weights stay. Errors: those of black_litterman and forecast_ensemble, 42704 no such portfolio, 42501 it is another''s, 2D000 inside a transaction, 55P03 while it runs in another session, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.rebalance_now(text, timestamptz, boolean) IS
 'folio.rebalance inside the caller''s transaction, for dbt for instance; gives the run that counts. It holds its snapshot for as long as it takes, and a failure takes its row with it.';
-COMMENT ON PROCEDURE @extschema@.refresh_forecasts(text[], integer, text[], float8, timestamptz, integer, regclass) IS
+COMMENT ON PROCEDURE @extschema@.refresh_forecasts(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'Stores forecasts, for folio.latest_forecast and for rebalances that need the same. The arguments are those of forecast_ensemble. Stored forecasts of the same prices and settings are not computed again. Commits; folio.refresh_forecasts_now does not.';
-COMMENT ON FUNCTION @extschema@.refresh_forecasts_now(text[], integer, text[], float8, timestamptz, integer, regclass) IS
+COMMENT ON FUNCTION @extschema@.refresh_forecasts_now(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'folio.refresh_forecasts inside the caller''s transaction; gives the run that counts.';
 COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'A hash of the prices that a forecast of these arguments reads and of all else that it depends on: models, level, horizon, seed, time zone, version. The arguments are those of forecast_ensemble.';
-COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8, float8) IS
+COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, bigint, float8, float8) IS
 'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, the interval''s level, and how many such steps a year has. NULL where it says nothing. The formula of forecast_views.';
 COMMENT ON FUNCTION @extschema@.schedule_rebalance(text, text) IS
-'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A second call changes the schedule. The job runs as the user who calls; where a superuser calls for another''s portfolio, as its owner.
+'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A portfolio has one job: a second call replaces it. The job runs as the user who calls; where a superuser calls for another''s portfolio, as its owner.
 schedule: as in cron, ''0 22 * * 1-5'' is 22:00 GMT on weekdays. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 22023 not a schedule, 25006 on a standby.';
 COMMENT ON FUNCTION @extschema@.unschedule_rebalance(text) IS
-'Ends the jobs of a portfolio that the caller may end; whether there was one. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 25006 on a standby.';
-COMMENT ON PROCEDURE @extschema@.rebalance_portfolio(integer) IS
+'Ends the job of a portfolio, whoever of its owners made it; whether there was one. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 25006 on a standby.';
+COMMENT ON PROCEDURE @extschema@.rebalance_portfolio(bigint) IS
 'What a job of folio.schedule_rebalance calls: folio.rebalance of the portfolio with this number, whatever its name. If there is none any more, the job ends itself.';
 COMMENT ON PROCEDURE @extschema@.refresh_outcomes(text) IS
 'Compares stored forecasts and weights with the prices that came, for folio.forecast_accuracy and folio.portfolio_value: of one portfolio, or of everything that the caller owns. Every run does it for its own. Prices are read with the rights of each owner; a failure is a warning and a row of folio.run_history, and stops nothing else.';

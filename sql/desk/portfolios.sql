@@ -18,10 +18,10 @@ CREATE FUNCTION folio_internal.make_portfolio(
     objective text,
     constraints jsonb,
     covariance text,
-    horizon integer,
+    horizon bigint,
     models text[],
     level float8,
-    history integer,
+    history bigint,
     prior text,
     risk_aversion float8,
     tau float8,
@@ -33,14 +33,24 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     made @extschema@.portfolio;
+    patience text := current_setting('lock_timeout');
 BEGIN
     PERFORM folio_internal.require_primary();
-    INSERT INTO @extschema@.portfolio (name, tickers, market_caps, views, use_forecasts, objective, constraints, covariance,
-        prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
-    VALUES (name, tickers, market_caps, coalesce(views, '[]'), coalesce(use_forecasts, true), objective, constraints,
-        covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
-    ON CONFLICT ON CONSTRAINT portfolio_name_key DO NOTHING
-    RETURNING * INTO made;
+    BEGIN
+        -- A name that somebody else's open transaction has taken is waited for, but not for as long as he likes.
+        PERFORM set_config('lock_timeout', CASE WHEN patience = '0' THEN '5s' ELSE patience END, true);
+        INSERT INTO @extschema@.portfolio (name, tickers, market_caps, views, use_forecasts, objective, constraints, covariance,
+            prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
+        VALUES (name, tickers, market_caps, coalesce(views, '[]'), coalesce(use_forecasts, true), objective, constraints,
+            covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices)
+        ON CONFLICT ON CONSTRAINT portfolio_name_key DO NOTHING
+        RETURNING * INTO made;
+        PERFORM set_config('lock_timeout', patience, true);
+    EXCEPTION WHEN lock_not_available THEN
+        RAISE EXCEPTION 'portfolio "%" is being made by another session', name
+            USING ERRCODE = 'lock_not_available', DETAIL = 'The name of a portfolio is unique in a database; its transaction has not ended.',
+                  HINT = 'Take another name, or wait for the end of that transaction.';
+    END;
     IF made.portfolio_id IS NULL THEN
         RAISE EXCEPTION 'portfolio "%" already exists', name
             USING ERRCODE = 'duplicate_object', DETAIL = 'The name of a portfolio is unique in a database, whoever sees it.',
@@ -59,10 +69,10 @@ CREATE FUNCTION @extschema@.create_portfolio(
     objective text DEFAULT NULL,
     constraints jsonb DEFAULT NULL,
     covariance text DEFAULT NULL,
-    horizon integer DEFAULT NULL,
+    horizon bigint DEFAULT NULL,
     models text[] DEFAULT NULL,
     level float8 DEFAULT NULL,
-    history integer DEFAULT NULL,
+    history bigint DEFAULT NULL,
     prior text DEFAULT NULL,
     risk_aversion float8 DEFAULT NULL,
     tau float8 DEFAULT NULL,

@@ -77,7 +77,7 @@ BEGIN
     RETURN run_id;
 END $$;
 
-CREATE FUNCTION folio_internal.start_rebalance(portfolio_id integer, as_of timestamptz, for_session boolean) RETURNS bigint
+CREATE FUNCTION folio_internal.start_rebalance(portfolio_id bigint, as_of timestamptz, for_session boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p @extschema@.portfolio;
@@ -88,8 +88,8 @@ BEGIN
         to_jsonb(p) - ARRAY['portfolio_id', 'name', 'owner', 'shared_with', 'created_at'], as_of, for_session);
 END $$;
 
-CREATE FUNCTION folio_internal.start_forecasts(tickers text[], horizon integer, models text[], level float8,
-    as_of timestamptz, history integer, prices text, for_session boolean) RETURNS bigint
+CREATE FUNCTION folio_internal.start_forecasts(tickers text[], horizon bigint, models text[], level float8,
+    as_of timestamptz, history bigint, prices text, for_session boolean) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN folio_internal.start_run('forecast', NULL, jsonb_build_object('tickers', tickers, 'horizon', horizon,
@@ -308,7 +308,7 @@ BEGIN
 END $$;
 
 -- What a job calls. A portfolio that is gone takes its job with it.
-CREATE PROCEDURE @extschema@.rebalance_portfolio(portfolio_id integer)
+CREATE PROCEDURE @extschema@.rebalance_portfolio(portfolio_id bigint)
 LANGUAGE plpgsql AS $$
 DECLARE
     run_id pg_catalog.int8;
@@ -335,8 +335,8 @@ BEGIN
     RETURN folio_internal.finish_run(run_id, force);
 END $$;
 
-CREATE PROCEDURE @extschema@.refresh_forecasts(tickers text[] DEFAULT NULL, horizon integer DEFAULT NULL, models text[] DEFAULT NULL,
-    level float8 DEFAULT NULL, as_of timestamptz DEFAULT NULL, history integer DEFAULT NULL, prices regclass DEFAULT NULL)
+CREATE PROCEDURE @extschema@.refresh_forecasts(tickers text[] DEFAULT NULL, horizon bigint DEFAULT NULL, models text[] DEFAULT NULL,
+    level float8 DEFAULT NULL, as_of timestamptz DEFAULT NULL, history bigint DEFAULT NULL, prices regclass DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
     run_id pg_catalog.int8;
@@ -348,8 +348,8 @@ BEGIN
     CALL folio_internal.execute_run(run_id, false);
 END $$;
 
-CREATE FUNCTION @extschema@.refresh_forecasts_now(tickers text[] DEFAULT NULL, horizon integer DEFAULT NULL, models text[] DEFAULT NULL,
-    level float8 DEFAULT NULL, as_of timestamptz DEFAULT NULL, history integer DEFAULT NULL, prices regclass DEFAULT NULL)
+CREATE FUNCTION @extschema@.refresh_forecasts_now(tickers text[] DEFAULT NULL, horizon bigint DEFAULT NULL, models text[] DEFAULT NULL,
+    level float8 DEFAULT NULL, as_of timestamptz DEFAULT NULL, history bigint DEFAULT NULL, prices regclass DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE

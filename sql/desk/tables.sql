@@ -19,10 +19,10 @@ CREATE TABLE @extschema@.portfolio (
     risk_aversion  float8,
     tau            float8,
     risk_free_rate float8,
-    horizon        integer,
+    horizon        bigint,
     models         text[],
     level          float8,
-    history        integer,
+    history        bigint,
     prices         text NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now()
 );

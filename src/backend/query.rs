@@ -265,11 +265,6 @@ impl<'a> Row<'a> {
         self.cell(column).map(|cell| cell.value.value() as i64)
     }
 
-    /// An integer.
-    pub fn integer(&self, column: usize) -> Option<i32> {
-        self.cell(column).map(|cell| cell.value.value() as i32)
-    }
-
     /// A boolean.
     pub fn boolean(&self, column: usize) -> Option<bool> {
         self.cell(column).map(|cell| cell.value.value() & 1 == 1)

@@ -62,8 +62,18 @@ fn times_of(oid: pg_sys::Oid) -> Times {
     if found == pg_sys::TIMESTAMPTZOID { Times::Instants } else { Times::Written }
 }
 
-/// The relation of this name in the search_path, locked against changes.
-pub fn named(name: &str) -> Result<pg_sys::Oid> {
+/// The relation that folio.prices names, in the search_path.
+fn named(name: &str) -> Result<pg_sys::Oid> {
+    look_up(name)?.ok_or_else(|| missing_relation(name))
+}
+
+/// The relation whose name a portfolio or a run has stored.
+pub fn stored(name: &str) -> Result<pg_sys::Oid> {
+    look_up(name)?.ok_or_else(|| missing_stored_relation(name))
+}
+
+/// The relation of this name, locked against changes, if there is one.
+fn look_up(name: &str) -> Result<Option<pg_sys::Oid>> {
     let text = encoding::to_server(name)?;
     // SAFETY: on the main thread inside a transaction; catalog look-ups of a NUL-terminated name. A name that is not one
     // raises an error that says so.
@@ -74,7 +84,7 @@ pub fn named(name: &str) -> Result<pg_sys::Oid> {
         let oid = server::call(|| {
             raw::RangeVarGetRelidExtended(range, LOCK, missing_ok, None, std::ptr::null_mut())
         })?;
-        if oid == pg_sys::InvalidOid { Err(missing_relation(name)) } else { Ok(oid) }
+        Ok((oid != pg_sys::InvalidOid).then_some(oid))
     }
 }
 
@@ -165,6 +175,19 @@ fn missing_relation(relation: &str) -> Report {
         });
     }
     report
+}
+
+fn missing_stored_relation(relation: &str) -> Report {
+    let literal = relation.replace('\'', "''");
+    Report::new(
+        SqlState::UNDEFINED_TABLE,
+        format!("price relation \"{relation}\" does not exist"),
+        "A portfolio keeps the name of the relation that it was made with, and stored forecasts do; it was dropped or renamed.",
+        format!(
+            "Make it again, or name another with its schema: UPDATE folio.portfolio SET prices = 'schema.relation' WHERE \
+             prices = '{literal}'. For forecasts without a portfolio pass prices => to folio.refresh_forecasts."
+        ),
+    )
 }
 
 fn search_path() -> String {

@@ -20,7 +20,7 @@ use crate::backend::as_role::{as_role, switched_to};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool;
 use crate::backend::query;
-use crate::backend::relation::{PriceRelation, named};
+use crate::backend::relation::{PriceRelation, stored};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
 use crate::backend::server;
@@ -58,11 +58,11 @@ fn forecast_view(
     last_close: f64,
     forecast: f64,
     upper: f64,
-    horizon: i32,
+    horizon: i64,
     level: f64,
     periods_per_year: f64,
 ) -> Option<Json> {
-    let view = Horizon::new(horizon.into()).and_then(|horizon| {
+    let view = Horizon::new(horizon).and_then(|horizon| {
         let (years, level) = (horizon.steps() as f64 / periods_per_year, Level::new(level)?.share());
         Ok(view_of_step(&ticker, last_close, forecast, upper, years, level))
     });
@@ -207,6 +207,49 @@ fn delete_own_runs(portfolio_id: Option<i32>, before: TimestampWithTimeZone) -> 
     }))
 }
 
+/// The jobs of a role's portfolios, whoever made them.
+const OWN_JOBS: &str = "
+    FROM folio_internal.visible_jobs() AS job
+    JOIN folio.portfolio AS p ON job.name OPERATOR(pg_catalog.=) folio_internal.job_name(p.portfolio_id)
+    WHERE pg_catalog.pg_has_role($1, p.owner, 'USAGE')";
+
+/// The jobs of the caller's portfolios. pg_cron's own table shows everybody those that run as him, so it is read as the
+/// role that owns the desk.
+#[pg_extern(schema = "folio_internal", stable, parallel_unsafe)]
+#[allow(clippy::type_complexity, reason = "the columns of the SQL function")]
+fn jobs() -> TableIterator<
+    'static,
+    (
+        name!(job_id, Option<i64>),
+        name!(portfolio_id, Option<i64>),
+        name!(schedule, Option<Text>),
+        name!(username, Option<Text>),
+        name!(active, Option<bool>),
+    ),
+> {
+    let columns = "job.job_id, p.portfolio_id::pg_catalog.int8, job.schedule, job.username, job.active";
+    TableIterator::new(or_raise(as_desk(|user| {
+        query::all(&format!("SELECT {columns} {OWN_JOBS}"), &[user.into()], |row| {
+            Ok((row.bigint(1), row.bigint(2), row.text(3)?.map(Text), row.text(4)?.map(Text), row.boolean(5)))
+        })
+    })))
+}
+
+/// Ends every job of a portfolio of the caller's; gives their number.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn unschedule_own(portfolio_id: i32) -> i64 {
+    or_raise(as_desk(|user| {
+        let arguments = [user.into(), portfolio_id.into()];
+        let own = format!("{OWN_JOBS} AND p.portfolio_id OPERATOR(pg_catalog.=) $2");
+        let count = format!("SELECT pg_catalog.count(*) {own}");
+        let count = query::first(&count, &arguments, |row| Ok(row.bigint(1)))?.flatten().unwrap_or(0);
+        if count > 0 {
+            query::write("SELECT folio_internal.unschedule($1)", &[portfolio_id.into()])?;
+        }
+        Ok(count)
+    }))
+}
+
 const DESK: &str = "
     SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'folio.portfolio'::pg_catalog.regclass";
 
@@ -238,7 +281,7 @@ fn prices_between(
     (name!(ticker, Text), name!(ts, Option<TimestampWithTimeZone>), name!(close, Option<f64>)),
 > {
     TableIterator::new(or_raise(as_role(role, || {
-        let relation = named(&prices)?;
+        let relation = stored(&prices)?;
         let statement = between(&PriceRelation::find(Some(relation), "")?);
         let tickers = tickers.0.into_iter().map(|ticker| ticker.map(Text)).collect::<Vec<_>>();
         let mut arguments: Vec<DatumWithOid<'_>> = vec![tickers.into(), first.into(), last.into()];
@@ -289,7 +332,7 @@ fn weights_and_views(
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
         as_role(role, || {
-            let relation = Some(named(&prices)?);
+            let relation = Some(stored(&prices)?);
             let as_of = written(relation, as_of, time_zone)?;
             let source = Source { tickers, history, as_of, relation, periods_per_year: None };
             source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
@@ -405,8 +448,8 @@ struct Run {
 const READ_RUN: &str = "
     SELECT coalesce(s.use_forecasts, true), s.tickers, s.horizon, s.models, s.level, run.as_of, s.history, s.prices,
            folio_internal.owner_of(run)::pg_catalog.oid
-    FROM folio.run, pg_catalog.jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers pg_catalog.text, horizon integer,
-         models pg_catalog.text, level pg_catalog.float8, history integer, prices pg_catalog.text)
+    FROM folio.run, pg_catalog.jsonb_to_record(run.settings) AS s(use_forecasts boolean, tickers pg_catalog.text, horizon bigint,
+         models pg_catalog.text, level pg_catalog.float8, history bigint, prices pg_catalog.text)
     WHERE run.run_id OPERATOR(pg_catalog.=) $1";
 
 /// Only forecasts of the same owner's: what somebody else shows is not what was computed.
@@ -441,11 +484,11 @@ impl Run {
         let found = query::first(READ_RUN, &[id.into()], |row| {
             let arguments = Arguments {
                 tickers: None,
-                horizon: row.integer(3).map(i64::from),
+                horizon: row.bigint(3),
                 models: names(row.text(4)?)?,
                 level: row.float8(5),
                 as_of: row.bigint(6).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok()),
-                history: row.integer(7).map(i64::from),
+                history: row.bigint(7),
                 relation: None,
             };
             let arguments = arguments.with_tickers(names(row.text(2)?)?)?;
@@ -459,7 +502,7 @@ impl Run {
     fn forecast(self) -> Result<()> {
         let Run { id, owner, prices, use_forecasts, arguments } = self;
         let (plan, seen) = as_role(owner, || {
-            let plan = Arguments { relation: Some(named(&prices)?), ..arguments }.plan()?;
+            let plan = Arguments { relation: Some(stored(&prices)?), ..arguments }.plan()?;
             let mut seen = Seen::new(&plan);
             plan.read(|panel| seen.add(panel))?;
             Ok((plan, seen))

@@ -674,3 +674,252 @@ fn pg_cron_runs_what_is_scheduled() {
     );
     run(&mut home, "DROP EXTENSION pg_cron, pg_folio");
 }
+
+/// Roles of this cluster, made once.
+fn roles(session: &mut Client, names: &[&str]) {
+    for name in names {
+        run(
+            session,
+            &format!(
+                "DO $$ BEGIN IF to_regrole('{name}') IS NULL THEN CREATE ROLE {name} LOGIN; END IF; END $$"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_job_is_its_portfolios_for_an_ordinary_runner_too() {
+    if !is_cron() {
+        return;
+    }
+    let mut home = home();
+    roles(&mut home, &["scheduler", "colleague", "pensioner", "team"]);
+    run(
+        &mut home,
+        "GRANT team TO scheduler, colleague; GRANT SELECT ON prices TO team, scheduler, pensioner;
+         SELECT grant_desk(role::regrole) FROM unnest(ARRAY['scheduler', 'colleague', 'pensioner']) AS role",
+    );
+    let name = "SELECT string_agg(concat_ws(' ', portfolio, schedule, username, active), ', ') FROM job";
+    let jobs = |home: &mut Client, role: &str| {
+        run(home, &format!("SET ROLE {role}"));
+        let seen = text(home, name);
+        run(home, "RESET ROLE");
+        seen
+    };
+    // pg_cron's own check fails for him: he may not read the setting.
+    run(&mut home, "SET ROLE scheduler");
+    assert_eq!(sqlstate(home.batch_execute("SHOW cron.database_name")), "42501");
+    run(
+        &mut home,
+        "SELECT create_portfolio('mine', tickers => '{AAPL,GE,XOM}', horizon => 3, models => '{naive}');
+         SELECT schedule_rebalance('mine', '0 22 * * 1-5'); SELECT schedule_rebalance('mine', '0 21 * * 1-5');
+         SELECT share_portfolio('mine', 'pensioner')",
+    );
+    run(&mut home, "UPDATE folio.portfolio SET name = 'ours', owner = 'team'; RESET ROLE");
+    let expected = "ours 0 21 * * 1-5 scheduler t";
+    for role in ["scheduler", "colleague", "postgres"] {
+        assert_eq!(jobs(&mut home, role), expected, "{role}");
+    }
+    assert_eq!(jobs(&mut home, "pensioner"), "", "it is shared, not owned");
+    run(&mut home, "SET ROLE pensioner");
+    assert_eq!(sqlstate(home.batch_execute("SELECT unschedule_rebalance('ours')")), "42501");
+    assert_eq!(text(&mut home, "SELECT folio_internal.unschedule_own(1)::text"), "0");
+    assert_eq!(text(&mut home, "SELECT folio_internal.unschedule(1)::text"), "0");
+    run(&mut home, "RESET ROLE; REVOKE USAGE ON SCHEMA cron FROM scheduler");
+    // What he made runs, and he ends it, without any right on pg_cron now.
+    let command = text(&mut home, "SELECT command FROM cron.job");
+    run(&mut home, "SET ROLE scheduler");
+    run(&mut home, &command);
+    assert_eq!(runs(&mut home), "succeeded computed");
+    assert_eq!(sqlstate(home.batch_execute("SELECT schedule_rebalance('ours', '* * * * *')")), "42501");
+    assert_eq!(text(&mut home, "SELECT unschedule_rebalance('ours')::text"), "true");
+    assert_eq!(text(&mut home, "SELECT unschedule_rebalance('ours')::text"), "false");
+    run(&mut home, "RESET ROLE; GRANT USAGE ON SCHEMA cron TO scheduler");
+
+    // One owner's job is every owner's: replaced, ended and dropped by another.
+    let count = "SELECT concat(count(*), ' ', max(username)) FROM cron.job";
+    for end in ["unschedule_rebalance('ours')", "drop_portfolio('ours')"] {
+        run(&mut home, "SET ROLE scheduler; SELECT schedule_rebalance('ours', '0 22 * * 1-5')");
+        run(&mut home, "SET ROLE colleague; SELECT schedule_rebalance('ours', '0 20 * * 1-5'); RESET ROLE");
+        assert_eq!(text(&mut home, count), "1 colleague");
+        run(&mut home, &format!("SET ROLE scheduler; SELECT {end}; RESET ROLE"));
+        assert_eq!(text(&mut home, count), "0 ", "{end}");
+    }
+    // Taken from him, it does not run in his name any more, and the new owner ends it.
+    run(
+        &mut home,
+        "SET ROLE scheduler; SELECT create_portfolio('next', tickers => '{AAPL,GE,XOM}', horizon => 3, models => '{naive}');
+         SELECT schedule_rebalance('next', '0 22 * * 1-5'); RESET ROLE; UPDATE folio.portfolio SET owner = 'pensioner'",
+    );
+    let command = text(&mut home, "SELECT command FROM cron.job");
+    run(&mut home, "SET ROLE pensioner; SELECT share_portfolio('next', 'scheduler'); SET ROLE scheduler");
+    assert_eq!(sqlstate(home.batch_execute(&command)), "42501");
+    run(&mut home, "SET ROLE pensioner");
+    assert_eq!(runs(&mut home), "");
+    assert_eq!(text(&mut home, "SELECT unschedule_rebalance('next')::text"), "true");
+    run(&mut home, "RESET ROLE");
+}
+
+#[test]
+fn a_job_outlives_neither_the_extension_nor_its_number() {
+    if !is_cron() {
+        return;
+    }
+    let mut home = home();
+    roles(&mut home, &["scheduler"]);
+    let install = "GRANT SELECT ON prices TO scheduler; SELECT grant_desk('scheduler'); SET ROLE scheduler;
+         SELECT create_portfolio('mine', tickers => '{AAPL,GE,XOM}', horizon => 3, models => '{naive}'); RESET ROLE";
+    run(&mut home, install);
+    run(&mut home, "SET ROLE scheduler; SELECT schedule_rebalance('mine', '0 22 * * 1-5'); RESET ROLE");
+    let (job, command) =
+        ("SELECT count(*)::text FROM cron.job", text(&mut home, "SELECT command FROM cron.job"));
+    run(&mut home, "DROP EXTENSION pg_folio");
+    run(&mut home, &format!("SET ROLE scheduler; {command}"));
+    run(&mut home, "RESET ROLE");
+    assert_eq!(text(&mut home, job), "0", "the job's next start ends it");
+    // One that has not started yet is not that of the portfolio that gets its number.
+    run(&mut home, &format!("CREATE EXTENSION pg_folio; {install}"));
+    run(&mut home, "SET ROLE scheduler; SELECT schedule_rebalance('mine', '0 22 * * 1-5'); RESET ROLE");
+    run(&mut home, "SELECT cron.schedule('of another kind', '0 0 1 1 *', 'SELECT 1')");
+    run(&mut home, "DROP EXTENSION pg_folio");
+    assert_eq!(text(&mut home, job), "2");
+    run(&mut home, "CREATE EXTENSION pg_folio");
+    assert_eq!(text(&mut home, "SELECT string_agg(jobname, ', ') FROM cron.job"), "of another kind");
+    run(&mut home, "DROP EXTENSION pg_cron, pg_folio");
+}
+
+#[test]
+fn where_pg_cron_is_not_the_hint_does_what_was_asked_for() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    let mut hint = |statement: &str| {
+        let error = session.batch_execute(statement).expect_err(statement);
+        let error = error.as_db_error().expect("an error of the server");
+        assert_eq!(error.code().code(), "55000", "{statement}");
+        error.hint().expect("a hint").to_owned()
+    };
+    let schedule = hint("SELECT schedule_rebalance('small', '* * * * *')");
+    assert!(
+        schedule.starts_with("In database \"postgres\": SELECT cron.schedule_in_database("),
+        "{schedule}"
+    );
+    let unschedule = hint("SELECT unschedule_rebalance('small')");
+    let (place, statement) = unschedule.split_once(": ").expect("a statement");
+    assert_eq!(place, "In database \"postgres\"");
+    // Both statements, where pg_cron is: the second takes away what the first has made.
+    let mut home = home();
+    run(&mut home, schedule.split_once(": ").expect("a statement").1.trim_end_matches('.'));
+    assert_eq!(text(&mut home, "SELECT count(*)::text FROM cron.job"), "1");
+    run(&mut home, statement.trim_end_matches('.'));
+    assert_eq!(text(&mut home, "SELECT count(*)::text FROM cron.job"), "0");
+}
+
+#[test]
+fn whole_numbers_are_bigints_wherever_they_are_arguments() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    let arguments = "SELECT coalesce(string_agg(p.oid::regprocedure::text, ' '), '') FROM pg_proc AS p
+         WHERE pronamespace = 'folio'::regnamespace AND proargtypes::oid[] && ARRAY['int4'::regtype::oid, 'int2'::regtype::oid]";
+    assert_eq!(text(&mut session, arguments), "");
+    let id = session
+        .query_one(
+            "SELECT create_portfolio('bound', tickers => '{AAPL,GE,XOM}', horizon => $1, models => '{naive}', history => $2)",
+            &[&5_i64, &500_i64],
+        )
+        .expect("create_portfolio")
+        .get::<_, i32>(0);
+    run(&mut session, &format!("CALL rebalance_portfolio({id}::bigint)"));
+    run(
+        &mut session,
+        "CALL refresh_forecasts('{KO}', horizon => 5::bigint, models => '{naive}', history => 400::bigint)",
+    );
+    run(&mut session, "SELECT refresh_forecasts_now('{GE}', 4::bigint, '{naive}')");
+    assert_eq!(runs(&mut session), "succeeded computed, succeeded computed, succeeded computed");
+    // Too large for a horizon is an error about a horizon.
+    for statement in [
+        "SELECT create_portfolio('x', horizon => 3000000000)",
+        "CALL refresh_forecasts(horizon => 3000000000)",
+        "SELECT refresh_forecasts_now(horizon => 3000000000)",
+        "SELECT * FROM backtest(rebalance => 'often')",
+    ] {
+        let error = session.batch_execute(statement).expect_err(statement);
+        let error = error.as_db_error().expect("an error of the server");
+        assert_eq!(error.code().code(), "22023", "{statement}: {error:?}");
+    }
+    let error = session.batch_execute("SELECT * FROM backtest(rebalance => 'often')").expect_err("often");
+    let hint = error.as_db_error().and_then(|error| error.hint()).unwrap_or_default();
+    assert!(hint.contains("'21'"), "{hint}");
+    assert_ne!(text(&mut session, "SELECT count(*)::text FROM backtest(rebalance => '21')"), "0");
+    // A number that no portfolio has.
+    run(&mut session, "CALL rebalance_portfolio(3000000000)");
+}
+
+#[test]
+fn a_call_in_a_transaction_says_what_to_do_instead() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    for (call, name, instead) in [
+        ("CALL rebalance('small')", "rebalance", "rebalance_now"),
+        ("CALL rebalance_portfolio(1)", "rebalance_portfolio", "rebalance_now"),
+        ("CALL refresh_forecasts('{GE}')", "refresh_forecasts", "refresh_forecasts_now"),
+    ] {
+        for statement in [
+            format!("BEGIN; {call}"),
+            format!("DO $$ BEGIN {call}; EXCEPTION WHEN division_by_zero THEN NULL; END $$"),
+        ] {
+            let error = session.batch_execute(&statement).expect_err(call);
+            let error = error.as_db_error().expect("an error of the server");
+            assert_eq!(error.code().code(), "2D000", "{statement}");
+            assert_eq!(
+                error.message(),
+                format!("CALL folio.{name} commits, so it cannot run inside a transaction")
+            );
+            assert_eq!(
+                error.detail(),
+                Some("The statement is in a transaction block, in a function, or in a block with EXCEPTION.")
+            );
+            let hint = format!(
+                "SELECT folio.{instead}(...) does the same in your transaction; or turn on autocommit in your client."
+            );
+            assert_eq!(error.hint(), Some(hint.as_str()));
+            run(&mut session, "ROLLBACK");
+        }
+    }
+}
+
+#[test]
+fn a_stored_price_relation_that_is_gone_is_named_with_the_way_to_another() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = with_portfolio(SMALL);
+    run(&mut session, "SET folio.prices = 'elsewhere'; ALTER TABLE prices RENAME TO \"it's new\"");
+    let mut told = |statement: &str| {
+        let error = session.batch_execute(statement).expect_err(statement);
+        let error = error.as_db_error().expect("an error of the server");
+        assert_eq!(error.code().code(), "42P01", "{statement}");
+        assert_eq!(error.message(), "price relation \"public.prices\" does not exist", "{statement}");
+        assert!(!error.detail().unwrap_or_default().contains("folio.prices"), "{error:?}");
+        error.hint().expect("a hint").to_owned()
+    };
+    for statement in ["CALL rebalance('small')", "SELECT rebalance_now('small')"] {
+        let hint = told(statement);
+        assert!(
+            hint.contains(
+                "UPDATE folio.portfolio SET prices = 'schema.relation' WHERE prices = 'public.prices'."
+            ),
+            "{hint}"
+        );
+    }
+    run(
+        &mut session,
+        "UPDATE folio.portfolio SET prices = 'public.\"it''s new\"' WHERE prices = 'public.prices'",
+    );
+    run(&mut session, "CALL rebalance('small')");
+}

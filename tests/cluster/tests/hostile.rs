@@ -711,3 +711,457 @@ fn every_dump_restores_with_any_number_of_jobs() {
     assert_eq!(contents(&mut copy.session()), expected, "single tables");
     std::fs::remove_dir_all(&folder).expect("the folder");
 }
+
+#[test]
+fn no_user_raises_the_ends_of_his_settings() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = database();
+    two_owners(&mut session);
+    let end = "ALTER DATABASE DB SET folio.max_memory_limit = '16MB'; ALTER DATABASE DB SET folio.max_threads_per_call = 1";
+    run(&mut session, &end.replace("DB", database.name()));
+    for setting in ["folio.max_memory_limit = '8GB'", "folio.max_threads_per_call = 64"] {
+        let (name, value) = setting.split_once(" = ").expect("a setting");
+        for statement in [
+            format!("SET {setting}"),
+            format!("SET LOCAL {setting}"),
+            format!("SELECT set_config('{name}', '64', false)"),
+            format!("ALTER ROLE mallory SET {setting}"),
+            format!("ALTER DATABASE {} SET {setting}", database.name()),
+            format!("RESET {name}"),
+            format!("UPDATE pg_settings SET setting = {value} WHERE name = '{name}'"),
+            format!(
+                "CREATE FUNCTION stash.raised() RETURNS bigint LANGUAGE sql SET {setting} AS 'SELECT count(*) FROM forecast_ensemble(NULL::text)'"
+            ),
+        ] {
+            let mut his = database.session();
+            match as_role(&mut his, "mallory", &statement) {
+                Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{statement}"),
+                Ok(()) => panic!("{statement} was allowed"),
+            }
+        }
+    }
+    // He asks for all there is, and gets what the ends leave.
+    let mut his = database.session();
+    run(&mut his, "SET ROLE mallory; SET folio.memory_limit = '1TB'; SET folio.threads_per_call = 64");
+    let wide = "SELECT count(*) FROM covariance_matrix(prices => 'stash.wide', history => 400)";
+    run(
+        &mut his,
+        "CREATE TABLE stash.wide AS SELECT 'T' || t AS ticker, date '2020-01-01' + d AS ts, 100 + sin(t * d) AS close
+         FROM generate_series(1, 1500) AS t, generate_series(1, 420) AS d",
+    );
+    let error = his.batch_execute(wide).expect_err("16 MB");
+    let error = error.as_db_error().expect("an error of the server");
+    assert_eq!(error.code().code(), "53200", "{error:?}");
+    // Prices may take half of what a call may.
+    assert!(error.detail().is_some_and(|detail| detail.ends_with("Limit: 8 MB.")), "{error:?}");
+    let pid = backend(&mut his);
+    let call =
+        thread::spawn(move || his.batch_execute("SELECT count(*) FROM forecast_ensemble(NULL::text[])"));
+    let mut most = 0;
+    while !call.is_finished() {
+        most = most.max(threads(pid));
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    call.join().expect("the thread").expect("the call");
+    assert_eq!(most, 2, "the backend and one thread");
+}
+
+/// What mallory's code tries where it runs as somebody else's statement: whatever would act later, or outlive it.
+const TRICKS: [(&str, &str); 14] = [
+    ("a deferred trigger", "INSERT INTO stash.deferred VALUES (1)"),
+    ("a temporary table", "CREATE TEMP TABLE prices AS SELECT 1"),
+    ("a temporary view", "CREATE TEMP VIEW portfolio AS SELECT stash.trap(''temporary view'')"),
+    ("a cursor with hold", "DECLARE c CURSOR WITH HOLD FOR SELECT stash.trap(''cursor'')"),
+    ("a prepared statement", "PREPARE trick AS SELECT stash.trap(''prepared'')"),
+    ("a listener", "LISTEN trick"),
+    ("an index", "CREATE INDEX ON stash.indexed ((stash.indexed_trap(x)))"),
+    ("a materialized view", "REFRESH MATERIALIZED VIEW stash.material"),
+    ("the role", "SET ROLE postgres"),
+    ("the session's role", "SET SESSION AUTHORIZATION postgres"),
+    ("the role as a setting", "SELECT set_config(''role'', ''postgres'', false)"),
+    ("a grant", "SELECT folio.grant_desk(''nobody'')"),
+    ("another's portfolio", "SELECT folio.drop_portfolio(''hers'')"),
+    (
+        "the desk's own functions",
+        "SELECT folio_internal.delete_own_portfolio(1), folio_internal.unschedule_own(1)",
+    ),
+];
+
+#[test]
+fn code_in_a_price_relation_leaves_nothing_behind() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = database();
+    run(&mut session, TRAP);
+    two_owners(&mut session);
+    run(
+        &mut session,
+        "SET ROLE mallory;
+         CREATE TABLE stash.deferred (x integer); CREATE TABLE stash.indexed AS SELECT 1 AS x;
+         CREATE FUNCTION stash.fire() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM stash.trap('deferred'); RETURN NULL; END $$;
+         CREATE CONSTRAINT TRIGGER later AFTER INSERT ON stash.deferred DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION stash.fire();
+         CREATE FUNCTION stash.indexed_trap(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN stash.trap('index'); END $$;
+         CREATE MATERIALIZED VIEW stash.material AS SELECT stash.trap('material');
+         RESET ROLE",
+    );
+    let state = "SELECT concat_ws('|', current_user, session_user, current_setting('search_path'), current_setting('folio.prices'),
+                 current_setting('role'), current_setting('statement_timeout'), current_setting('work_mem'))";
+    let before = text(&mut session, state);
+    for (name, trick) in TRICKS {
+        run(
+            &mut session,
+            &format!(
+                "SET ROLE mallory;
+                 CREATE OR REPLACE FUNCTION stash.trick() RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $f$
+                 BEGIN
+                     PERFORM set_config('search_path', 'stash', false), set_config('folio.prices', 'stash.prices', false),
+                             set_config('statement_timeout', '1', false), set_config('work_mem', '64', true);
+                     EXECUTE '{trick}';
+                     RETURN true;
+                 EXCEPTION WHEN OTHERS THEN
+                     RETURN true;
+                 END $f$;
+                 CREATE OR REPLACE VIEW stash.tricky AS SELECT ticker, ts, close FROM public.prices WHERE (SELECT stash.trick());
+                 UPDATE folio.portfolio SET prices = 'stash.tricky' WHERE name = 'his';
+                 RESET ROLE"
+            ),
+        );
+        for statement in [
+            "CALL rebalance('his', force => true)",
+            "SELECT rebalance_now('his', force => true)",
+            "CALL refresh_outcomes('his')",
+        ] {
+            // Whether it ends well is mallory's affair.
+            let _ = session.batch_execute(statement);
+            assert_eq!(text(&mut session, state), before, "{name}: {statement}");
+        }
+        let left = "SELECT concat((SELECT count(*) FROM pg_cursors WHERE is_holdable), (SELECT count(*) FROM pg_prepared_statements WHERE name = 'trick'),
+             (SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind IN ('r', 'v')),
+             (SELECT count(*) FROM folio.portfolio WHERE name = 'hers'))";
+        assert_eq!(text(&mut session, left), "00001", "{name}");
+        nobody_was_caught(&mut session);
+    }
+    // The same after an error that the caller catches.
+    run(
+        &mut session,
+        "SET ROLE mallory; CREATE OR REPLACE FUNCTION stash.trick() RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS $f$
+         BEGIN PERFORM set_config('search_path', 'stash', false); RAISE EXCEPTION 'no'; END $f$; RESET ROLE",
+    );
+    run(
+        &mut session,
+        "DO $$ BEGIN PERFORM folio.rebalance_now('his', force => true); EXCEPTION WHEN raise_exception THEN NULL; END $$",
+    );
+    assert_eq!(text(&mut session, state), before);
+}
+
+#[test]
+fn prices_of_every_kind_run_their_code_as_the_portfolios_owner() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = database();
+    run(&mut session, TRAP);
+    two_owners(&mut session);
+    let kinds = [
+        ("policy", "CREATE TABLE stash.policy AS SELECT * FROM public.prices; ALTER TABLE stash.policy ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+                    CREATE POLICY trap ON stash.policy USING (stash.trap('policy'))"),
+        ("rule", "CREATE TABLE stash.rule_base AS SELECT * FROM public.prices; CREATE VIEW stash.rule AS SELECT ticker, ts, close FROM stash.rule_base WHERE stash.trap('rule');
+                  CREATE RULE trick AS ON INSERT TO stash.rule DO INSTEAD SELECT stash.trap('insert rule')"),
+        ("partitioned", "CREATE TABLE stash.partitioned (ticker text, ts date, close float8) PARTITION BY LIST (ticker);
+                         CREATE TABLE stash.part PARTITION OF stash.partitioned DEFAULT; INSERT INTO stash.partitioned SELECT * FROM public.prices;
+                         ALTER TABLE stash.partitioned ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY trap ON stash.partitioned USING (stash.trap('partition'))"),
+        ("invoker", "CREATE VIEW stash.invoker WITH (security_invoker = true) AS SELECT ticker, ts, close FROM public.prices WHERE stash.trap('invoker')"),
+        ("barrier", "CREATE VIEW stash.barrier WITH (security_barrier = true) AS SELECT ticker, ts, close FROM public.prices WHERE stash.trap('barrier')"),
+        ("cast", "CREATE TYPE stash.name AS ENUM ('AAPL', 'GE', 'XOM');
+                  CREATE FUNCTION stash.name_text(stash.name) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM stash.trap('cast'); RETURN enum_out($1)::text; END $$;
+                  CREATE CAST (stash.name AS text) WITH FUNCTION stash.name_text(stash.name) AS IMPLICIT;
+                  CREATE FUNCTION stash.equal(stash.name, text) RETURNS boolean LANGUAGE sql AS $$ SELECT stash.trap('operator') $$;
+                  CREATE OPERATOR stash.= (LEFTARG = stash.name, RIGHTARG = text, FUNCTION = stash.equal);
+                  CREATE TABLE stash.cast AS SELECT ticker::stash.name AS ticker, ts, close FROM public.prices WHERE ticker IN ('AAPL', 'GE', 'XOM')"),
+        ("domain", "CREATE DOMAIN stash.price AS float8 CHECK (stash.trap('domain')); CREATE VIEW stash.domain AS SELECT ticker, ts, close::stash.price AS close FROM public.prices
+                    WHERE ticker IN ('AAPL', 'GE', 'XOM') AND ts > '2022-06-01'"),
+    ];
+    for (name, create) in kinds {
+        run(&mut session, &format!("SET ROLE mallory; {create}; RESET ROLE; DELETE FROM stash.loot"));
+        allowed(
+            &mut session,
+            "mallory",
+            &format!("UPDATE folio.portfolio SET prices = 'stash.{name}' WHERE name = 'his'"),
+        );
+        for statement in ["CALL rebalance('his', force => true)", "CALL refresh_outcomes()"] {
+            run(&mut session, statement);
+        }
+        assert_ne!(
+            text(&mut session, "SELECT count(*)::text FROM stash.loot"),
+            "0",
+            "{name}: the trap was never run"
+        );
+        nobody_was_caught(&mut session);
+    }
+    // A name that is not one, of a temporary table of the caller's, and of a relation of the server's.
+    run(&mut session, "CREATE TEMP TABLE secret AS SELECT * FROM public.prices");
+    for (prices, state) in [
+        ("pg_temp.secret", "42501"),
+        ("public.prices; DROP TABLE public.prices", "42602"),
+        ("a.b.c.d", "42601"),
+        ("", "42602"),
+        ("pg_catalog.pg_authid", "42703"),
+        ("stash.loot", "42703"),
+    ] {
+        allowed(
+            &mut session,
+            "mallory",
+            &format!("UPDATE folio.portfolio SET prices = '{prices}' WHERE name = 'his'"),
+        );
+        assert_eq!(
+            sqlstate(session.batch_execute("CALL rebalance('his', force => true)")),
+            state,
+            "{prices}"
+        );
+    }
+    run(&mut session, "SELECT FROM public.prices");
+    nobody_was_caught(&mut session);
+}
+
+#[test]
+fn a_function_in_a_where_sees_no_row_that_its_owner_may_not() {
+    if !is_cron() {
+        return;
+    }
+    let (_database, mut session) = database();
+    two_owners(&mut session);
+    run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'hers'");
+    assert_eq!(refused(&mut session, "alice", "CALL rebalance('hers')"), "PF001");
+    run(&mut session, "ANALYZE");
+    run(
+        &mut session,
+        "SET ROLE mallory; CREATE TABLE stash.seen (place text, line text);
+         CREATE FUNCTION stash.see(place text, line text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+         BEGIN INSERT INTO stash.seen VALUES (place, line); RETURN false; END $$; RESET ROLE",
+    );
+    for relation in TABLES.iter().chain(&VIEWS) {
+        let count = format!("SELECT count(*)::text FROM folio.{relation}");
+        run(
+            &mut session,
+            &format!(
+                "DELETE FROM stash.seen; SET ROLE mallory; SELECT FROM folio.{relation} AS t WHERE stash.see('{relation}', t::text)"
+            ),
+        );
+        let his: i64 = text(&mut session, &count).parse().expect("a number");
+        run(&mut session, "RESET ROLE");
+        let all: i64 = text(&mut session, &count).parse().expect("a number");
+        let seen: i64 =
+            text(&mut session, "SELECT count(*)::text FROM stash.seen").parse().expect("a number");
+        assert_eq!(seen, his, "{relation}");
+        assert!(all > his || !TABLES.contains(relation), "{relation} hides nothing");
+    }
+    // Nor by statistics, by a row lock, or by the tables' copies.
+    run(&mut session, "SET ROLE mallory");
+    assert_eq!(text(&mut session, "SELECT count(*)::text FROM pg_stats WHERE schemaname = 'folio'"), "0");
+    for lock in ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"] {
+        let statement =
+            format!("SELECT string_agg(name, '') FROM (SELECT name FROM folio.portfolio FOR {lock}) AS p");
+        match session.query_one(&statement, &[]) {
+            Ok(row) => assert_eq!(row.get::<_, Option<String>>(0).as_deref(), Some("his"), "{lock}"),
+            error => assert_eq!(sqlstate(error), "42501", "{lock}"),
+        }
+    }
+    run(&mut session, "RESET ROLE");
+}
+
+#[test]
+fn the_desks_tables_and_functions_are_nobodys_to_change() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = database();
+    run(&mut session, TRAP);
+    two_owners(&mut session);
+    run(&mut session, &format!("GRANT CREATE ON DATABASE {} TO mallory", database.name()));
+    allowed(&mut session, "alice", "SELECT share_portfolio('hers', 'mallory')");
+    let state = "SELECT md5(concat((SELECT string_agg(r::text, ';' ORDER BY run_id) FROM folio.run AS r), (SELECT string_agg(p::text, ';' ORDER BY portfolio_id) FROM folio.portfolio AS p),
+         (SELECT string_agg(w::text, ';' ORDER BY w::text) FROM folio.weight AS w), (SELECT string_agg(c::text, ';' ORDER BY c.oid) FROM pg_constraint AS c WHERE connamespace = 'folio'::regnamespace),
+         (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_policy), (SELECT string_agg(concat(relname, relacl, relowner, relrowsecurity), ';' ORDER BY oid) FROM pg_class WHERE relnamespace = 'folio'::regnamespace),
+         (SELECT string_agg(p::text, ';' ORDER BY p.oid) FROM pg_proc AS p WHERE pronamespace IN ('folio'::regnamespace, 'folio_internal'::regnamespace))))";
+    let before = text(&mut session, state);
+    for statement in [
+        "ALTER TABLE folio.portfolio DROP CONSTRAINT portfolio_name_key",
+        "ALTER TABLE folio.run DROP CONSTRAINT run_check",
+        "ALTER TABLE folio.weight ADD CONSTRAINT trap CHECK (stash.trap('constraint'))",
+        "ALTER TABLE folio.weight ALTER weight SET DEFAULT 1",
+        "ALTER TABLE folio.portfolio DISABLE ROW LEVEL SECURITY",
+        "ALTER TABLE folio.portfolio OWNER TO mallory",
+        "ALTER TABLE folio.portfolio RENAME TO p",
+        "ALTER VIEW folio.current_weight SET (security_invoker = false)",
+        "CREATE OR REPLACE VIEW folio.current_weight AS SELECT stash.trap('view')",
+        "CREATE POLICY trap ON folio.run USING (stash.trap('policy'))",
+        "CREATE TRIGGER trap BEFORE INSERT ON folio.run FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE RULE trap AS ON INSERT TO folio.run DO ALSO SELECT stash.trap('rule')",
+        "CREATE INDEX ON folio.run ((stash.trap('index')))",
+        "CREATE STATISTICS stash.s ON run_id, status FROM folio.run",
+        "CREATE TABLE stash.child () INHERITS (folio.portfolio)",
+        "CREATE TABLE stash.reference (p integer REFERENCES folio.portfolio)",
+        "CREATE PUBLICATION trap FOR TABLE folio.run",
+        "CREATE EVENT TRIGGER trap ON ddl_command_start EXECUTE FUNCTION stash.fire()",
+        "CREATE CAST (folio.portfolio AS text) WITH INOUT AS IMPLICIT",
+        "CREATE CAST (text AS regrole) WITH INOUT AS IMPLICIT",
+        "CREATE CAST (bigint AS text) WITH INOUT AS IMPLICIT",
+        "CREATE OPERATOR pg_catalog.= (LEFTARG = text, RIGHTARG = regrole, FUNCTION = stash.equal)",
+        "CREATE FUNCTION folio.forecast_ensemble(ticker varchar) RETURNS boolean LANGUAGE sql AS 'SELECT stash.trap(''overload'')'",
+        "CREATE FUNCTION folio_internal.has_cron(x integer DEFAULT 1) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+        "CREATE OR REPLACE FUNCTION folio_internal.has_cron() RETURNS boolean LANGUAGE sql AS 'SELECT stash.trap(''has_cron'')'",
+        "ALTER FUNCTION folio_internal.has_cron() SECURITY DEFINER",
+        "ALTER FUNCTION folio_internal.has_cron() SET search_path = stash",
+        "GRANT ALL ON folio.portfolio TO mallory",
+        "DROP EXTENSION pg_folio",
+        "ALTER EXTENSION pg_folio ADD VIEW stash.prices",
+        "ALTER EXTENSION pg_folio SET SCHEMA stash",
+        "DROP OWNED BY alice",
+        "REASSIGN OWNED BY alice TO mallory",
+        "DROP ROLE alice",
+        "SELECT setval('folio.run_run_id_seq', 1)",
+        "SELECT nextval('folio.portfolio_portfolio_id_seq')",
+        "ALTER SEQUENCE folio.run_run_id_seq RESTART",
+        "LOCK TABLE folio.portfolio IN ACCESS SHARE MODE NOWAIT; LOCK TABLE folio.portfolio IN SHARE MODE NOWAIT",
+        "LOCK TABLE folio.run IN ACCESS EXCLUSIVE MODE NOWAIT",
+        "TRUNCATE folio.weight",
+        "VACUUM FULL folio.run; SELECT 1/0",
+        "REINDEX TABLE folio.run",
+        "CLUSTER folio.run USING run_pkey",
+        "COPY folio.run FROM PROGRAM 'echo'",
+        "COPY folio.run (kind, portfolio_id, settings, run_by) FROM '/dev/null'",
+        "COPY folio.portfolio TO PROGRAM 'cat'",
+        "SELECT lo_import('/etc/passwd')",
+        "SET session_replication_role = replica",
+        "SET row_security = off; SELECT * FROM folio.run",
+        "ALTER ROLE mallory BYPASSRLS",
+        "INSERT INTO folio.weight (run_id, ticker) SELECT run_id, 'FORGED' FROM folio.run WHERE portfolio_id = 1",
+        "INSERT INTO folio.run (run_id, kind, portfolio_id, settings) OVERRIDING SYSTEM VALUE VALUES (1, 'rebalance', 2, '{}')",
+        "INSERT INTO folio.portfolio (name, prices) VALUES ('hers', 'public.prices') ON CONFLICT (name) DO UPDATE SET prices = 'stash.prices'",
+        "MERGE INTO folio.portfolio AS p USING (VALUES (1)) AS v(id) ON p.portfolio_id = v.id WHEN MATCHED THEN UPDATE SET owner = 'mallory' WHEN NOT MATCHED THEN INSERT (name, prices, owner) VALUES ('m', 'x', 'postgres')",
+    ] {
+        // What he has no right to at all GRANT only warns of.
+        match as_role(&mut session, "mallory", statement) {
+            Ok(()) => assert!(statement.starts_with("GRANT"), "{statement} was allowed"),
+            Err(error) => assert!(error.as_db_error().is_some(), "{statement}: {error:?}"),
+        }
+        assert_eq!(text(&mut session, state), before, "{statement}");
+    }
+    // COPY, which only the protocol can: nothing that says who ran, and nothing past the policies.
+    for columns in ["(kind, portfolio_id, settings, run_by)", "(kind, portfolio_id, settings)", ""] {
+        let mut his = database.session();
+        run(&mut his, "SET ROLE mallory");
+        let code = sqlstate(his.copy_in(&format!("COPY folio.run {columns} FROM STDIN")).map(drop));
+        assert!(["42501", "0A000"].contains(&code.as_str()), "{columns}: {code}");
+    }
+    assert_eq!(text(&mut session, state), before, "COPY");
+    nobody_was_caught(&mut session);
+}
+
+#[test]
+fn schemas_of_the_callers_name_put_nothing_in_the_place_of_ours() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = database();
+    run(&mut session, TRAP);
+    two_owners(&mut session);
+    run(&mut session, &format!("GRANT CREATE ON DATABASE {} TO mallory", database.name()));
+    // "$user" is first in everybody's search_path, and whoever may CREATE in the database makes it.
+    for user in ["alice", "postgres", "reader"] {
+        run(
+            &mut session,
+            &format!(
+                "SET ROLE mallory; CREATE SCHEMA {user}; GRANT USAGE ON SCHEMA {user} TO PUBLIC;
+                 CREATE FUNCTION {user}.equal(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT stash.trap('=') $$;
+                 CREATE FUNCTION {user}.equal(integer, bigint) RETURNS boolean LANGUAGE sql AS $$ SELECT stash.trap('= int') $$;
+                 CREATE OPERATOR {user}.= (LEFTARG = text, RIGHTARG = text, FUNCTION = {user}.equal);
+                 CREATE OPERATOR {user}.= (LEFTARG = integer, RIGHTARG = bigint, FUNCTION = {user}.equal);
+                 CREATE FUNCTION {user}.format(text, VARIADIC text[]) RETURNS text LANGUAGE sql AS $$ SELECT stash.trap('format')::text $$;
+                 CREATE FUNCTION {user}.quote_ident(name) RETURNS text LANGUAGE sql AS $$ SELECT stash.trap('quote_ident')::text $$;
+                 CREATE FUNCTION {user}.pg_has_role(oid, text) RETURNS boolean LANGUAGE sql AS $$ SELECT stash.trap('pg_has_role') $$;
+                 CREATE FUNCTION {user}.require_desk() RETURNS void LANGUAGE sql AS $$ SELECT stash.trap('require_desk') $$;
+                 CREATE FUNCTION {user}.to_regrole(text) RETURNS regrole LANGUAGE sql AS $$ SELECT stash.trap('to_regrole')::text::regrole $$;
+                 CREATE TABLE {user}.portfolio (name text); CREATE TABLE {user}.run (run_id bigint); CREATE TABLE {user}.job (jobid bigint);
+                 CREATE FUNCTION {user}.job() RETURNS bigint LANGUAGE sql AS $$ SELECT stash.trap('job')::int::bigint $$;
+                 RESET ROLE"
+            ),
+        );
+    }
+    for user in ["alice", "postgres"] {
+        for statement in [
+            "SELECT folio.create_portfolio('NAME', tickers => '{AAPL,GE,XOM}', horizon => 3, models => '{naive}')",
+            "CALL folio.rebalance('NAME')",
+            "CALL folio.refresh_forecasts('{GE}', models => '{naive}')",
+            "SELECT folio.rebalance_now('NAME', force => true)",
+            "CALL folio.refresh_outcomes()",
+            "SELECT folio.share_portfolio('NAME', 'reader')",
+            "SELECT * FROM folio.run_history, folio.job",
+            "SELECT folio.weights_chart('NAME'), folio.accuracy_chart('GE')",
+            "SELECT folio.delete_runs('NAME', now())",
+            "SELECT folio.drop_portfolio('NAME')",
+        ] {
+            allowed(&mut session, user, &statement.replace("NAME", &format!("of {user}")));
+        }
+    }
+    nobody_was_caught(&mut session);
+}
+
+#[test]
+fn a_dropped_role_takes_nothing_with_it_and_stops_nobody() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = database();
+    let role = format!("leaver_{}", database.name());
+    run(
+        &mut session,
+        &format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON prices TO {role}; SELECT grant_desk('{role}')"),
+    );
+    allowed(&mut session, &role, &format!("SELECT create_portfolio('left', {PORTFOLIO})"));
+    allowed(&mut session, &role, "CALL rebalance('left', as_of => '2022-11-01')");
+    two_owners(&mut session);
+    allowed(&mut session, "alice", &format!("SELECT share_portfolio('hers', '{role}')"));
+    run(&mut session, &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    for view in VIEWS {
+        run(&mut session, &format!("SELECT * FROM folio.{view}"));
+        allowed(&mut session, "alice", &format!("SELECT * FROM folio.{view}"));
+    }
+    run(&mut session, "CALL refresh_outcomes()");
+    allowed(&mut session, "alice", "CALL rebalance('hers')");
+    let error = session.batch_execute("CALL rebalance('left', force => true)").expect_err("nobody's prices");
+    let error = error.as_db_error().expect("an error of the server");
+    assert_eq!(error.code().code(), "42704", "{error:?}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("SET owner")), "{error:?}");
+    run(&mut session, "UPDATE folio.portfolio SET owner = 'alice' WHERE name = 'left'");
+    allowed(&mut session, "alice", "CALL rebalance('left', force => true)");
+}
+
+#[test]
+fn a_name_in_an_open_transaction_is_not_waited_for_without_end() {
+    if !is_cron() {
+        return;
+    }
+    let (database, mut session) = database();
+    let mut his = database.session();
+    run(&mut his, &format!("SET ROLE mallory; BEGIN; SELECT create_portfolio('core', {PORTFOLIO})"));
+    let create = format!("SELECT create_portfolio('core', {PORTFOLIO})");
+    let error = as_role(&mut session, "alice", &create).expect_err("the name is taken");
+    let error = error.as_db_error().expect("an error of the server");
+    assert_eq!(
+        (error.code().code(), error.message()),
+        ("55P03", "portfolio \"core\" is being made by another session")
+    );
+    // Her own patience, if she has set one, and it is as it was afterwards.
+    run(&mut session, "SET lock_timeout = '100ms'");
+    assert_eq!(refused(&mut session, "alice", &create), "55P03");
+    allowed(&mut session, "alice", &create.replace("core", "mine"));
+    assert_eq!(text(&mut session, "SHOW lock_timeout"), "100ms");
+    run(&mut his, "ROLLBACK");
+    allowed(&mut session, "alice", &create);
+    assert_eq!(refused(&mut session, "mallory", &create), "42710");
+}

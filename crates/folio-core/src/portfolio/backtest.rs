@@ -42,7 +42,7 @@ impl Rebalance {
         days.map(Rebalance::Days).ok_or_else(|| Error::InvalidArgument {
             argument: "rebalance",
             value: text.to_owned(),
-            expected: "month_end, or a number of trading days, 1 or over".to_owned(),
+            expected: "month_end, or a number of trading days as text, '21' for instance".to_owned(),
         })
     }
 

@@ -37,7 +37,7 @@ END $$;
 CREATE POLICY own_name ON @extschema@.run AS RESTRICTIVE FOR INSERT
     WITH CHECK (run_by = to_regrole(quote_ident(current_user)));
 
--- What a runner needs beside the rows' own rights. Columns one by one: what says who ran what, when and where is never the
+-- What a runner needs beside the rows' own rights. Columns one by one: what says who ran what and when is never the
 -- writer's, and whoever may UPDATE or DELETE a whole table may lock it against everybody too (LOCK TABLE). So deletions
 -- go through drop_portfolio and delete_runs.
 CREATE FUNCTION folio_internal.desk_privileges() RETURNS SETOF text
@@ -48,7 +48,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('UPDATE (name, owner, shared_with, tickers, market_caps, views, use_forecasts, objective, constraints, covariance, prior,
                   risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices) ON @extschema@.portfolio'),
         ('INSERT (kind, portfolio_id, settings, status, as_of, finished_at, sqlstate) ON @extschema@.run'),
-        ('UPDATE (status, as_of, tickers, fingerprint, forecast_run_id, turnover, finished_at, sqlstate) ON @extschema@.run'),
+        ('UPDATE (status, as_of, time_zone, tickers, fingerprint, forecast_run_id, turnover, finished_at, sqlstate) ON @extschema@.run'),
         ('INSERT ON @extschema@.failure, @extschema@.forecast, @extschema@.forecast_member, @extschema@.weight, @extschema@.trade,
                     @extschema@.view, @extschema@.outcome, @extschema@.value'),
         ('UPDATE (actual) ON @extschema@.outcome'), ('UPDATE (value) ON @extschema@.value');

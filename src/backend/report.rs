@@ -117,7 +117,9 @@ impl Report {
 
 /// The value, or the error raised: what every SQL function ends with.
 pub fn or_raise<T>(result: Result<T>) -> T {
-    result.unwrap_or_else(|report| report.raise())
+    let value = result.unwrap_or_else(|report| report.raise());
+    memory::keep();
+    value
 }
 
 /// What the next error says, in the server's encoding.

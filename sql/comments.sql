@@ -16,9 +16,10 @@ COMMENT ON FUNCTION @extschema@.forecast_members(text[], bigint, text[], timesta
 of both fits and all forecasts in ms, the reason of a failure in status, and in detail the fit itself: for xgboost and ridge the features that matter,
 for ets and theta the components (level: a price; trend and drift: of the log price a day).';
 
-COMMENT ON FUNCTION @extschema@.forecast_views(text[], bigint, text[], timestamptz, bigint, regclass) IS
+COMMENT ON FUNCTION @extschema@.forecast_views(text[], bigint, text[], timestamptz, bigint, regclass, float8) IS
 'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
-at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble.';
+at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble,
+and periods_per_year as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], bigint, text[], timestamptz, bigint, regclass) IS
 'Forecasts with intervals of several levels: a row per ticker, step and level, the intervals within one another.
@@ -55,7 +56,7 @@ COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, 
 COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, bigint, jsonb) IS 'Takes a row into forecast_agg with options';
 COMMENT ON FUNCTION @extschema@.forecast_agg_result(internal) IS 'What forecast_agg gives in the end';
 
-COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
 tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
 or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
@@ -63,11 +64,20 @@ or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [.
 market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equal, historical, or an object of returns. risk_aversion: default 2.5. tau: default 0.05. risk_free_rate: annual, default 0.
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
+periods_per_year: by which it annualises, default folio.periods_per_year, 0 what the prices'' times say: 252 for daily ones; a NOTICE tells another number.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
 
-COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigint, timestamptz, regclass, float8) IS
 'The risk aversion at which the market of an index is in equilibrium: (mean annual return - risk_free_rate) / annual variance, for black_litterman''s risk_aversion.
-ticker: the index, as in prices. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
+ticker: the index, as in prices. periods_per_year: as in black_litterman. Errors: 22023 where the index did not beat the risk-free rate, PF004 history too short.';
+
+COMMENT ON FUNCTION @extschema@.price_report(text[], bigint, timestamptz, regclass) IS
+'What is odd about the prices of each ticker, all of the price relation if tickers is NULL: a row for each finding, or one whose finding is ok.
+finding: missing (no number or no time), not_positive, duplicate (two prices of one bar), split (a move that looks like one without adjustment; value: its ratio),
+outlier (value: price over the one before), jump (value: its return), gap (value: bars that are missing), stale (value: bars with one price),
+ended (value: bars since then that other tickers have), irregular (value: share of stamps that fit), time_shift (value: hours), twin (another ticker''s returns).
+ts, until: where. rows: how many were looked at. frequency, fit, periods_per_year: how often a price comes, the share of stamps that fit that, and bars a year.
+At most 20 findings of a kind are listed of a ticker; the last says how many more there are. history: newest prices looked at, default folio.history.';
 
 COMMENT ON FUNCTION @extschema@.observations(text[], bigint, timestamptz, regclass) IS
 'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
@@ -76,33 +86,33 @@ COMMENT ON FUNCTION @extschema@.by_ticker(regclass, name, name) IS
 'A column of a relation as {ticker: value, ...}: market capitalisations for market_caps, sectors for the groups of constraints.
 relation: a table or view with one row for each ticker. value: the column. ticker: the column of the tickers. Error: 21000 where a ticker has several rows.';
 
-COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8) IS
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
 the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass, float8) IS
 'Weights from the prior alone, without views: a row per ticker. The arguments are those of black_litterman; prior may be historical.';
 
-COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], bigint, jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], bigint, jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, float8) IS
 'The efficient frontier of prior and views, from the least volatility to the largest return in equal steps of return: a row per point with the weights by ticker.
 points: default 20. The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, bigint, timestamptz, regclass) IS
-'What prior and views expect of given weights, {"AAPL": 0.3, ...}: return, volatility, Sharpe ratio; beside a benchmark''s weights, tracking error and turnover too.
+COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, bigint, timestamptz, regclass, float8) IS
+'What prior and views expect of given weights, {"AAPL": 0.3, ...}: return, volatility, Sharpe ratio; beside a benchmark''s weights, tracking error and turnover too. periods_per_year: by which they are annual.
 The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestamptz, regclass) IS
-'The annual covariance and correlation of returns: a row per pair of tickers. covariance: the estimator, as in black_litterman.';
+COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestamptz, regclass, float8) IS
+'The annual covariance and correlation of returns: a row per pair of tickers. covariance, periods_per_year: as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timestamptz, regclass) IS
 'Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker, and one for the cash that is left, with ticker NULL.
 weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency. method: greedy (default) or exact, the least sum of |shares * price - weight * value|;
 the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
 
-COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass) IS
+COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8) IS
 'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
 up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.
-rebalance: month_end (default) or a number of trading days. lookback: the daily returns that weights are chosen from, default 252. transaction_cost: a share of the
+rebalance: month_end (default) or a number of rows. lookback: the returns that weights are chosen from, default 252. transaction_cost: a share of the
 money traded, default 0. benchmark: a ticker of the price relation; without it the market weights, bought on the same dates without cost.
 The other arguments are those of optimize_portfolio. max_turnover and transaction_cost in constraints count from what is held on each date.';
 
@@ -121,7 +131,7 @@ levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95.
 before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
 the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
 
-COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, bigint, text) IS
+COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, bigint, text, float8) IS
 'The efficient frontier of prior and views as SVG, with the portfolios of the largest Sharpe ratio and of least volatility, and each ticker alone.
 width, theme: as in forecast_chart. The other arguments and the errors are those of black_litterman.';
 

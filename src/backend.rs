@@ -5,6 +5,7 @@ pub mod as_role;
 pub mod budget;
 pub mod datum;
 mod encoding;
+mod error;
 #[allow(dead_code, reason = "the points follow with the reading path")]
 pub mod inject;
 pub mod memory;

@@ -7,6 +7,8 @@ mod desk;
 mod evaluate;
 mod forecast;
 mod market;
+mod periods;
 mod portfolio;
+mod price_report;
 mod status;
 mod values;

@@ -31,7 +31,7 @@ COMMENT ON COLUMN @extschema@.run.settings IS 'What the run was made with, as of
 COMMENT ON COLUMN @extschema@.run.status IS 'running, succeeded, unchanged where there was nothing to do, or failed';
 COMMENT ON COLUMN @extschema@.run.as_of IS 'Time of the newest price that was read; before the prices are read, the time asked for';
 COMMENT ON COLUMN @extschema@.run.tickers IS 'The tickers that were read';
-COMMENT ON COLUMN @extschema@.run.time_zone IS 'Time zone of the session, in which dates were read as times';
+COMMENT ON COLUMN @extschema@.run.time_zone IS 'Time zone in which days of the prices begin, where their times have no zone: folio.time_zone, else log_timezone';
 COMMENT ON COLUMN @extschema@.run.fingerprint IS 'Hash of the prices and of all that the forecasts depend on';
 COMMENT ON COLUMN @extschema@.run.forecast_run_id IS 'The run whose forecasts were used: this one where they were computed';
 COMMENT ON COLUMN @extschema@.run.turnover IS 'Sum of the absolute changes of weights, bought and sold';
@@ -68,6 +68,7 @@ COMMENT ON COLUMN @extschema@.forecast.lower IS 'Lower bound of the interval';
 COMMENT ON COLUMN @extschema@.forecast.upper IS 'Upper bound of the interval';
 COMMENT ON COLUMN @extschema@.forecast.level IS 'Share of outcomes that the interval holds';
 COMMENT ON COLUMN @extschema@.forecast.last_close IS 'The price that the forecast starts from';
+COMMENT ON COLUMN @extschema@.forecast.periods_per_year IS 'Steps of a year: what its view is annualised by';
 COMMENT ON COLUMN @extschema@.forecast.status IS 'As in forecast_ensemble';
 
 COMMENT ON TABLE @extschema@.forecast_member IS 'The models of stored forecasts, as forecast_members gives them.';
@@ -228,8 +229,8 @@ COMMENT ON FUNCTION @extschema@.refresh_forecasts_now(text[], integer, text[], f
 'folio.refresh_forecasts inside the caller''s transaction; gives the run that counts.';
 COMMENT ON FUNCTION @extschema@.forecast_fingerprint(text[], bigint, text[], float8, timestamptz, bigint, regclass) IS
 'A hash of the prices that a forecast of these arguments reads and of all else that it depends on: models, level, horizon, seed, time zone, version. The arguments are those of forecast_ensemble.';
-COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8) IS
-'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, and the interval''s level. NULL where it says nothing. The formula of forecast_views.';
+COMMENT ON FUNCTION @extschema@.forecast_view(text, float8, float8, float8, integer, float8, float8) IS
+'The view for black_litterman that a stored forecast amounts to: last_close, the forecast and upper bound of the last step, how many steps ahead it is, the interval''s level, and how many such steps a year has. NULL where it says nothing. The formula of forecast_views.';
 COMMENT ON FUNCTION @extschema@.schedule_rebalance(text, text) IS
 'Rebalances a portfolio on a schedule, through pg_cron; gives the job''s id. A second call changes the schedule. The job runs as the user who calls; where a superuser calls for another''s portfolio, as its owner.
 schedule: as in cron, ''0 22 * * 1-5'' is 22:00 GMT on weekdays. Errors: 42704 no such portfolio, 55000 no pg_cron in this database, 42501, 22023 not a schedule, 25006 on a standby.';

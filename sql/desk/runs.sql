@@ -158,7 +158,8 @@ CREATE FUNCTION folio_internal.views_of(run @extschema@.run) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (run.settings -> 'views') || coalesce(jsonb_agg(view ORDER BY array_position(run.tickers, ticker)), '[]')
     FROM (SELECT DISTINCT ON (f.ticker) f.ticker,
-                 @extschema@.forecast_view(f.ticker, f.last_close, f.forecast, f.upper, f.step, f.level) AS view
+                 @extschema@.forecast_view(f.ticker, f.last_close, f.forecast, f.upper, f.step, f.level,
+                     f.periods_per_year) AS view
           FROM @extschema@.forecast AS f
           WHERE f.run_id = run.forecast_run_id AND f.step > 0
           ORDER BY f.ticker, f.step DESC) AS last_step
@@ -178,7 +179,7 @@ DECLARE
 BEGIN
     SELECT * INTO computed
     FROM folio_internal.weights_and_views(folio_internal.owner_of(run), p.prices, run.tickers, views, p.market_caps, p.prior,
-        p.risk_aversion, p.tau, p.risk_free_rate, p.covariance, p.objective, constraints, p.history, run.as_of);
+        p.risk_aversion, p.tau, p.risk_free_rate, p.covariance, p.objective, constraints, p.history, run.as_of, run.time_zone);
 
     INSERT INTO @extschema@.weight (run_id, ticker, market_weight, prior_return, view_return, posterior_return,
                                     posterior_volatility, weight, active_weight, risk_contribution)

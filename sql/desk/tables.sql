@@ -74,11 +74,12 @@ CREATE TABLE @extschema@.forecast (
     upper      float8,
     level      float8 NOT NULL,
     last_close float8,
+    periods_per_year float8,
     status     text NOT NULL,
     PRIMARY KEY (run_id, ticker, step),
     CHECK ((step = 0) = (forecast IS NULL)),
     -- A series at irregular times is forecast in steps whose dates nobody knows.
-    CHECK (num_nulls(forecast, lower, upper, last_close) IN (0, 4)),
+    CHECK (num_nulls(forecast, lower, upper, last_close, periods_per_year) IN (0, 5)),
     CHECK (ts IS NULL OR forecast IS NOT NULL)
 );
 CREATE INDEX forecast_ticker_idx ON @extschema@.forecast (ticker, run_id) WHERE step <= 1;

@@ -69,8 +69,11 @@ pub fn limited(need_bytes: usize) -> Result<()> {
 
 impl FromDatum for Text {
     unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Text> {
-        // SAFETY: a text, as the function is declared.
-        (!is_null).then(|| Text(or_raise(encoding::from_server(unsafe { bytes(datum) })).into_owned()))
+        (!is_null).then(|| {
+            // SAFETY: a text, as the function is declared.
+            let text = encoding::from_server(unsafe { bytes(datum) });
+            Text(or_raise(text.map_err(Report::from)).into_owned())
+        })
     }
 }
 
@@ -158,7 +161,7 @@ const MAX_SHOWN: usize = 80;
 
 impl IntoDatum for Text {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let text = or_raise(encoding::to_server(&self.0));
+        let text = or_raise(encoding::to_server(&self.0).map_err(Report::from));
         // SAFETY: the bytes are as many as are said; the result is a copy.
         let text = unsafe {
             pg_sys::cstring_to_text_with_len(text.as_ptr(), c_int::try_from(text.as_bytes().len()).ok()?)
@@ -173,7 +176,7 @@ impl IntoDatum for Text {
 
 impl IntoDatum for Json {
     fn into_datum(self) -> Option<pg_sys::Datum> {
-        let text = or_raise(encoding::to_server(&self.0.to_string()));
+        let text = or_raise(encoding::to_server(&self.0.to_string()).map_err(Report::from));
         // SAFETY: jsonb_in takes a C string.
         unsafe { pgrx::direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(text.as_ptr().into())]) }
     }

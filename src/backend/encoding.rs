@@ -5,8 +5,6 @@ use std::ffi::{CStr, CString, c_char, c_int};
 
 use pgrx::pg_sys;
 
-use super::report::{Report, Result, SqlState};
-
 const UTF8: c_int = pg_sys::pg_enc::PG_UTF8 as c_int;
 
 /// The longest a character becomes in any of the server's encodings (MAX_CONVERSION_GROWTH in pg_wchar.h).
@@ -19,7 +17,7 @@ fn is_utf8() -> bool {
 }
 
 /// A text of the server.
-pub fn from_server(bytes: &[u8]) -> Result<Cow<'_, str>> {
+pub fn from_server(bytes: &[u8]) -> Result<Cow<'_, str>, NotText> {
     if is_utf8() || bytes.is_ascii() {
         return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| not_a_text(bytes));
     }
@@ -51,7 +49,7 @@ pub fn to_server_lossy(text: &str) -> CString {
 }
 
 /// A text for the server.
-pub fn to_server(text: &str) -> Result<CString> {
+pub fn to_server(text: &str) -> Result<CString, NotText> {
     let server = to_server_lossy(text);
     let kept = !text.contains('\0')
         && (is_utf8() || text.is_ascii() || from_server_lossy(server.as_bytes()) == text);
@@ -113,14 +111,18 @@ pub unsafe fn lossy(text: *const c_char) -> Option<String> {
     (!text.is_null()).then(|| from_server_lossy(unsafe { CStr::from_ptr(text) }.to_bytes()))
 }
 
-fn not_a_text(bytes: &[u8]) -> Report {
-    let shown: String = String::from_utf8_lossy(bytes).chars().take(MAX_SHOWN).collect();
-    Report::new(
-        SqlState::INVALID_TEXT,
-        "a text cannot be converted between the database's encoding and UTF-8",
-        format!("It begins with \"{shown}\" and has {} bytes.", bytes.len()),
-        "Names must be valid text in the database's encoding, without zero bytes.",
-    )
+/// A text that cannot be converted between the server's encoding and UTF-8.
+#[derive(Debug)]
+pub struct NotText {
+    /// How it begins.
+    pub begin: String,
+    /// Its length.
+    pub bytes: usize,
+}
+
+fn not_a_text(bytes: &[u8]) -> NotText {
+    let begin = String::from_utf8_lossy(bytes).chars().take(MAX_SHOWN).collect();
+    NotText { begin, bytes: bytes.len() }
 }
 
 /// How much of a bad text an error shows.

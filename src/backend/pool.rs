@@ -57,7 +57,6 @@ impl Pool {
     pub fn start(threads: usize) -> report::Result<Pool> {
         stop_at_exit();
         memory::keep();
-        MAIN_THREAD.with(|main| main.set(true));
         // SAFETY: a plain global that the server sets before it runs any query.
         let in_parallel_worker = unsafe { pg_sys::ParallelWorkerNumber } >= 0;
         let call = Call::start().map_err(|_| {
@@ -167,6 +166,7 @@ impl Notices {
 /// The flag that cancels a call, as soon as memory has run out too. Work on the main thread finds out by itself that the
 /// user wants to stop.
 pub fn cancel_flag() -> Cancel {
+    MAIN_THREAD.with(|main| main.set(true));
     Cancel::polling(|| memory::exhausted() || (MAIN_THREAD.with(Cell::get) && stop_requested()))
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use folio_core::Error;
-use folio_core::panel::{PricePanel, PriceRow, Series};
+use folio_core::calendar::zone::Zone;
+use folio_core::panel::{PricePanel, PriceRow, Series, Times};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -12,9 +13,12 @@ use pgrx::prelude::*;
 use super::budget;
 use super::datum::Text;
 use super::encoding;
+use super::pool;
 use super::query;
 use super::relation::{PriceRelation, no_privilege};
 use super::report::{Report, Result, SqlState};
+use super::server;
+use super::settings::Settings;
 use super::timestamp::from_micros;
 
 /// The longest ticker, in bytes: longer than the longest identifiers of instruments, short enough that names need no memory
@@ -41,22 +45,57 @@ pub struct Selection {
 ///
 /// # Errors
 /// [`Error::MemoryLimit`] where they take more than `limit` bytes, names included.
-pub fn read(selection: &Selection, default_relation: &str, limit: usize) -> Result<PricePanel> {
-    let rows = fetch(&PriceRelation::find(selection.relation, default_relation)?, selection, limit)?;
-    rows.map(|rows| panel(rows, selection)).map_err(|TooMany { bytes }| too_much_memory(bytes, limit))
+pub fn read(selection: &Selection, settings: &Settings) -> Result<PricePanel> {
+    let (zone, limit) = (settings.zone()?, settings.price_bytes());
+    let source = PriceRelation::find(selection.relation, &settings.prices)?;
+    match fetch(&source, selection, limit)? {
+        Ok(rows) => panel(rows, selection, &source, zone.as_ref()),
+        Err(TooMany { bytes }) => Err(too_much_memory(bytes, limit)),
+    }
+}
+
+/// The rows of each ticker as they are, whatever is wrong with them.
+pub struct RawPrices {
+    /// The tickers with their newest rows, in no order, at least as many as the history where there are.
+    pub tickers: Vec<(String, Vec<PriceRow>)>,
+    /// What their times mean.
+    pub times: Times,
+    /// The zone that they are to be read in, if one was told.
+    pub zone: Option<Zone>,
+}
+
+/// Reads the rows and checks nothing.
+///
+/// # Errors
+/// [`Error::MemoryLimit`] where they take more than the limit, names included.
+pub fn read_raw(selection: &Selection, settings: &Settings) -> Result<RawPrices> {
+    let limit = settings.price_bytes();
+    let source = PriceRelation::find(selection.relation, &settings.prices)?;
+    let rows = fetch(&source, selection, limit)?;
+    let mut rows = rows.map_err(|TooMany { bytes }| too_much_memory(bytes, limit))?;
+    let tickers = tickers_in_order(&rows, selection);
+    let with_rows = |ticker: String| {
+        let rows = rows.remove(&ticker).unwrap_or_default();
+        (ticker, rows)
+    };
+    Ok(RawPrices {
+        tickers: tickers.into_iter().map(with_rows).collect(),
+        times: source.times,
+        zone: settings.zone()?.filter(|_| source.times == Times::Instants),
+    })
 }
 
 /// Reads the prices and gives them to `each`: in one panel if they fit into `limit` bytes, else in several, one after the
 /// other, each with the number of tickers in all.
 pub fn read_in_batches(
     selection: &Selection,
-    default_relation: &str,
-    limit: usize,
+    settings: &Settings,
     mut each: impl FnMut(PricePanel, usize) -> Result<()>,
 ) -> Result<()> {
-    let source = PriceRelation::find(selection.relation, default_relation)?;
+    let (zone, limit) = (settings.zone()?, settings.price_bytes());
+    let source = PriceRelation::find(selection.relation, &settings.prices)?;
     if let Ok(rows) = fetch(&source, selection, limit)? {
-        let panel = panel(rows, selection);
+        let panel = panel(rows, selection, &source, zone.as_ref())?;
         let tickers = panel.columns().len();
         return each(panel, tickers);
     }
@@ -67,25 +106,43 @@ pub fn read_in_batches(
     for batch in tickers.chunks((limit / most_bytes(selection.history)).max(1)) {
         let selection = Selection { tickers: Some(batch.to_vec()), ..selection.clone() };
         let rows = fetch(&source, &selection, usize::MAX)?.unwrap_or_default();
-        each(panel(rows, &selection), tickers.len())?;
+        each(panel(rows, &selection, &source, zone.as_ref())?, tickers.len())?;
     }
     Ok(())
 }
 
-fn panel(mut rows: Rows, selection: &Selection) -> PricePanel {
-    let tickers = selection.tickers.clone().unwrap_or_else(|| {
+/// The tickers asked for, or all that there are, sorted by name.
+fn tickers_in_order(rows: &Rows, selection: &Selection) -> Vec<String> {
+    selection.tickers.clone().unwrap_or_else(|| {
         let mut all: Vec<String> = rows.keys().cloned().collect();
         all.sort_unstable();
         all
-    });
+    })
+}
+
+/// The panel of these rows. Instants are read in the zone that was told; what has no zone is its own calendar.
+fn panel(
+    mut rows: Rows,
+    selection: &Selection,
+    source: &PriceRelation,
+    zone: Option<&Zone>,
+) -> Result<PricePanel> {
+    let zone = zone.filter(|_| source.times == Times::Instants);
+    let cancel = pool::cancel_flag();
+    let tickers = tickers_in_order(&rows, selection);
     let column = |ticker: String| {
+        server::check_interrupts()?;
         let series = match rows.remove(&ticker) {
-            Some(rows) => Series::new(ticker.clone(), rows, selection.history),
+            Some(rows) => Series::in_zone(ticker.clone(), rows, selection.history, zone, &cancel)
+                .map(|series| series.with_times(source.times)),
             None => Err(Error::UnknownTicker { ticker: ticker.clone() }),
         };
-        (ticker, series)
+        match series {
+            Err(Error::Cancelled) => Err(Error::Cancelled.into()),
+            series => Ok((ticker, series)),
+        }
     };
-    PricePanel::new(tickers.into_iter().map(column).collect())
+    Ok(PricePanel::new(tickers.into_iter().map(column).collect::<Result<_>>()?))
 }
 
 /// The rows of each ticker, as they come.
@@ -145,8 +202,12 @@ fn fetch(
     selection: &Selection,
     limit: usize,
 ) -> Result<std::result::Result<Rows, TooMany>> {
-    let columns = "ticker::pg_catalog.text, ts::pg_catalog.timestamp, close::pg_catalog.float8";
-    let (statement, arguments) = statement(source, selection, columns);
+    let time = match source.times {
+        Times::Instants => "pg_catalog.timestamptz",
+        Times::Written => "pg_catalog.timestamp",
+    };
+    let columns = format!("ticker::pg_catalog.text, ts::{time}, close::pg_catalog.float8");
+    let (statement, arguments) = statement(source, selection, &columns);
     let mut rows = Rows::new();
     // A vector that grows may have room for twice its rows.
     let (mut bytes, row_bytes) = (0_usize, 2 * size_of::<PriceRow>());

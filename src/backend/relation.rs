@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 
+use folio_core::panel::Times;
 use pgrx::pg_sys;
 
 use super::encoding;
@@ -14,6 +15,8 @@ use super::server::{self, raw};
 pub struct PriceRelation {
     /// Its name, qualified and quoted where it must be.
     pub name: String,
+    /// What its column ts has.
+    pub times: Times,
 }
 
 /// A column that the relation must have, and what its type may be.
@@ -45,8 +48,18 @@ impl PriceRelation {
         let name = qualified_name(oid).ok_or_else(|| missing_oid(oid))?;
         check_kind(oid, &name)?;
         COLUMNS.iter().try_for_each(|column| column.check(oid, &name))?;
-        Ok(PriceRelation { name })
+        Ok(PriceRelation { name, times: times_of(oid) })
     }
+}
+
+/// What the column ts of a relation has that is known to have it.
+fn times_of(oid: pg_sys::Oid) -> Times {
+    // SAFETY: catalog look-ups on the main thread inside a transaction.
+    let found = unsafe {
+        let number = pg_sys::get_attnum(oid, c"ts".as_ptr());
+        pg_sys::getBaseType(pg_sys::get_atttype(oid, number))
+    };
+    if found == pg_sys::TIMESTAMPTZOID { Times::Instants } else { Times::Written }
 }
 
 /// The relation of this name in the search_path, locked against changes.

@@ -2,12 +2,16 @@
 
 use std::ffi::CString;
 
+use folio_core::calendar::zone::Zone;
 use folio_core::forecast::DEFAULT_SEED;
+use folio_core::frequency::{MAX_PERIODS_PER_YEAR, PeriodsPerYear};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"prices"));
 static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MODELS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"all"));
+static PERIODS_PER_YEAR: GucSetting<f64> = GucSetting::<f64>::new(0.0);
+static TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_THREADS_SETTING: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEGABYTES);
@@ -44,6 +48,10 @@ pub struct Settings {
     pub history: i64,
     /// The names of the ensemble's models; empty means all.
     pub models: Vec<String>,
+    /// What means and variances of one period are annualised by; 0 takes what the times of the prices say.
+    periods_per_year: f64,
+    /// The zone of the market, as the user writes it; empty where the times themselves say it.
+    pub time_zone: String,
     /// How many threads a call computes on.
     pub threads_per_call: usize,
     /// How many bytes a call's prices, computations and results may take.
@@ -56,6 +64,17 @@ impl Settings {
     /// How many bytes of the limit prices may take while they are read; what they are needed for takes the rest.
     pub fn price_bytes(&self) -> usize {
         self.memory_limit / 2
+    }
+
+    /// The periods a year that an argument says, or this setting.
+    pub fn periods_per_year(&self, argument: Option<f64>) -> folio_core::Result<PeriodsPerYear> {
+        PeriodsPerYear::new(argument.unwrap_or(self.periods_per_year))
+    }
+
+    /// The zone of the market; None finds it from the times of each ticker.
+    pub fn zone(&self) -> folio_core::Result<Option<Zone>> {
+        let told = Some(self.time_zone.as_str()).filter(|name| !name.is_empty());
+        told.map(Zone::named).transpose()
     }
 
     /// Reads every setting.
@@ -73,6 +92,8 @@ impl Settings {
                 .map(|name| name.trim().to_owned())
                 .filter(|name| !name.is_empty())
                 .collect(),
+            periods_per_year: PERIODS_PER_YEAR.get(),
+            time_zone: text(&TIME_ZONE),
             threads_per_call: or_cores(&THREADS_PER_CALL).min(or_cores(&MAX_THREADS_PER_CALL)),
             memory_limit: megabytes(MEMORY_LIMIT.get().min(MAX_MEMORY_LIMIT.get())),
             seed: SEED.get().unsigned_abs().into(),
@@ -137,6 +158,24 @@ fn register_inputs() {
         &HISTORY,
         2,
         MAX_HISTORY,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"folio.periods_per_year",
+        c"What means and variances of one period are annualised by; 0 takes what the times of the prices say.",
+        c"252 for daily prices from Monday to Friday, 365 for daily ones, 52 for weekly, 12 for monthly ones.",
+        &PERIODS_PER_YEAR,
+        0.0,
+        MAX_PERIODS_PER_YEAR,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"folio.time_zone",
+        c"The time zone of the market, in which days and hours of prices that are timestamptz are read.",
+        c"A name such as America/New_York; empty finds it from the times of each ticker. Days of stored runs begin in it, else in log_timezone.",
+        &TIME_ZONE,
         GucContext::Userset,
         GucFlags::default(),
     );

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use folio_core::panel::ReturnPanel;
+use folio_core::panel::{ReturnPanel, Times};
 use folio_core::portfolio::backtest::{self, Backtest, Day, Rebalance};
 use folio_core::portfolio::memory;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 
-use super::arguments;
-use super::portfolio::{Inputs, MIN_RETURNS};
+use super::portfolio::{Inputs, MIN_RETURNS, Source};
+use super::{arguments, periods};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -36,6 +36,7 @@ fn backtest(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -53,6 +54,7 @@ fn backtest(
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers: None, history, as_of, relation, periods_per_year };
     let days = inputs.request(None).and_then(|request| {
         let tickers = tickers.map(arguments::unique_tickers).transpose()?;
         let backtest = Backtest {
@@ -63,11 +65,12 @@ fn backtest(
             hold_benchmark: holds(tickers.as_deref(), benchmark.as_deref()),
             benchmark: benchmark.map(|Text(ticker)| ticker),
         };
-        run(backtest.validated()?, tickers, history, as_of, relation)
+        run(backtest.validated()?, tickers, source)
     });
-    TableIterator::new(or_raise(days).into_iter().map(|day| {
+    let (days, times) = or_raise(days);
+    TableIterator::new(days.into_iter().map(move |day| {
         let Day { ts, value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value } = day;
-        (with_time_zone(ts), value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value)
+        (with_time_zone(ts, times), value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value)
     }))
 }
 
@@ -77,15 +80,11 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
     tickers.is_some_and(|tickers| tickers.iter().any(|ticker| ticker == benchmark))
 }
 
-fn run(
-    backtest: Backtest,
-    tickers: Option<Vec<String>>,
-    history: Option<i64>,
-    as_of: Option<TimestampWithTimeZone>,
-    relation: Option<pg_sys::Oid>,
-) -> Result<Vec<Day>> {
+fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Result<(Vec<Day>, Times)> {
+    let Source { history, as_of, relation, periods_per_year, .. } = source;
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
+    let periods = settings.periods_per_year(periods_per_year)?;
     let read: Option<Vec<String>> = tickers.map(|tickers| {
         let mut seen = HashSet::new();
         tickers
@@ -96,10 +95,12 @@ fn run(
     });
     let selection = Selection { relation, tickers: read, as_of, history };
     let pool = Pool::start(settings.threads_per_call)?;
-    let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+    let panel = prices::read(&selection, &settings)?;
     memory::check_backtest(&panel, backtest.lookback, pool.threads(), settings.memory_limit)?;
     let cancel = pool::cancel_flag();
     let aligned = move |_: &Cancel| ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS);
-    let returns = task::one(&pool, &cancel, aligned)?;
-    Ok(backtest::run(backtest, &returns, &pool, &cancel)?)
+    let returns = task::one(&pool, &cancel, aligned)?.with_periods(periods);
+    let days = backtest::run(backtest, &returns, &pool, &cancel)?;
+    periods::say(periods.remark(returns.frequency()));
+    Ok((days, returns.times()))
 }

@@ -62,7 +62,8 @@ fn forecast_chart(
         let fan = Fan::new(levels, members, recent)?;
         let tickers = Some(vec![required("ticker", ticker)?.0]);
         let arguments = Arguments { tickers, horizon, models, level: None, as_of, history, relation };
-        let charts = arguments.forecast(|report| Ok(vec![fan.chart(report.ticker, &report.outcome?)]))?;
+        let chart = |report: forecast::Report| Ok(fan.chart(report.ticker, &report.outcome?));
+        let charts = arguments.plan()?.at(&fan.levels).forecast(|_| Ok(()), chart)?;
         let chart = charts.into_iter().next().ok_or(folio_chart::Error::Empty { what: "forecast" })?;
         Ok(Text(chart.svg(options)?))
     })())
@@ -86,8 +87,10 @@ fn frontier_chart(
     prices: default!(Option<Regclass>, "NULL"),
     width: default!(Option<i64>, "NULL"),
     theme: default!(Option<Text>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> Text {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let objective = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -188,9 +191,12 @@ impl Fan {
         let suited = (RECENT_PER_STEP * steps).clamp(*DEFAULT_RECENT.start(), *DEFAULT_RECENT.end());
         let from = series.close().len().saturating_sub(self.recent.unwrap_or(suited));
         let times = series.ts()[from..].iter().map(|ts| time(*ts));
-        let band = |level: &Level| Band {
-            level: level.share(),
-            bounds: ensemble.steps_at(*level).iter().map(|step| (step.lower, step.upper)).collect(),
+        let band = |level: &Level| {
+            let steps = ensemble.steps_at(*level)?;
+            Some(Band {
+                level: level.share(),
+                bounds: steps.iter().map(|step| (step.lower, step.upper)).collect(),
+            })
         };
         let member = |member: &forecast::Member| {
             let path = member.outcome.as_ref().ok()?.prices();
@@ -205,7 +211,7 @@ impl Fan {
                     (time(step.ts.unwrap_or_else(|| undated(series, number))), step.forecast)
                 })
                 .collect(),
-            bands: self.levels.iter().map(band).collect(),
+            bands: self.levels.iter().filter_map(band).collect(),
             members: if self.members { ensemble.members.iter().filter_map(member).collect() } else { vec![] },
             note: (ensemble.status != Status::Complete || ensemble.dates().remark().is_some())
                 .then(|| dated_status(ensemble)),

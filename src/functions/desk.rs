@@ -3,7 +3,8 @@
 
 use folio_core::Error;
 use folio_core::forecast::{self, Fingerprint, Horizon, Level};
-use folio_core::panel::{PricePanel, Timestamp};
+use folio_core::frequency::PeriodsPerYear;
+use folio_core::panel::{PricePanel, Times, Timestamp};
 use folio_core::portfolio::black_litterman::ViewReport;
 use folio_core::portfolio::request::{self, Allocation, Holding};
 use folio_core::portfolio::view_of_forecast::view_of_step;
@@ -11,18 +12,22 @@ use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 
-use super::forecast::{Arguments, ForecastRow, MemberRow, Plan, ensemble_rows, failed, member_row};
+use super::forecast::{
+    Arguments, ForecastRow, MemberRow, Plan, Rows, ensemble_rows, failed, member_row, one,
+};
 use super::portfolio::{Inputs, Source, by_ticker, noticed};
 use crate::backend::as_role::{as_role, switched_to};
 use crate::backend::datum::{Json, Names, Regclass, Text};
+use crate::backend::pool;
 use crate::backend::query;
 use crate::backend::relation::{PriceRelation, named};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::run_lock;
+use crate::backend::server;
 use crate::backend::settings::Settings;
 use crate::backend::snapshot;
 use crate::backend::subtransaction;
-use crate::backend::timestamp::with_time_zone;
+use crate::backend::timestamp::in_utc;
 
 /// A hash of the prices that a forecast reads and of all else that it depends on.
 #[pg_extern(stable, parallel_unsafe, cost = 10000)]
@@ -55,10 +60,11 @@ fn forecast_view(
     upper: f64,
     horizon: i32,
     level: f64,
+    periods_per_year: f64,
 ) -> Option<Json> {
     let view = Horizon::new(horizon.into()).and_then(|horizon| {
-        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
-        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, level))
+        let (years, level) = (horizon.steps() as f64 / periods_per_year, Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, years, level))
     });
     or_raise(view.map_err(Report::from)).map(Json)
 }
@@ -233,7 +239,7 @@ fn prices_between(
 > {
     TableIterator::new(or_raise(as_role(role, || {
         let relation = named(&prices)?;
-        let statement = between(&PriceRelation::find(Some(relation), "")?.name, relation);
+        let statement = between(&PriceRelation::find(Some(relation), "")?);
         let tickers = tickers.0.into_iter().map(|ticker| ticker.map(Text)).collect::<Vec<_>>();
         let mut arguments: Vec<DatumWithOid<'_>> = vec![tickers.into(), first.into(), last.into()];
         if statement.contains("$4") {
@@ -246,15 +252,10 @@ fn prices_between(
     })))
 }
 
-fn between(name: &str, relation: pg_sys::Oid) -> String {
-    // SAFETY: catalog look-ups on the main thread; the relation was found, with this column.
-    let time_type = unsafe {
-        pg_sys::getBaseType(pg_sys::get_atttype(relation, pg_sys::get_attnum(relation, c"ts".as_ptr())))
-    };
-    let ts = if time_type == pg_sys::TIMESTAMPTZOID {
-        "ts::pg_catalog.timestamptz"
-    } else {
-        "pg_catalog.timezone($4, ts::pg_catalog.timestamp)"
+fn between(PriceRelation { name, times }: &PriceRelation) -> String {
+    let ts = match times {
+        Times::Instants => "ts::pg_catalog.timestamptz",
+        Times::Written => "pg_catalog.timezone($4, ts::pg_catalog.timestamp)",
     };
     format!(
         "SELECT ticker::pg_catalog.text, {ts}, close::pg_catalog.float8 FROM {name}
@@ -282,12 +283,15 @@ fn weights_and_views(
     constraints: Option<Json>,
     history: Option<i64>,
     as_of: Option<TimestampWithTimeZone>,
+    time_zone: Text,
 ) -> TableIterator<'static, (name!(weights, Json), name!(views, Json))> {
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
         as_role(role, || {
-            let source = Source { tickers, history, as_of, relation: Some(named(&prices)?) };
+            let relation = Some(named(&prices)?);
+            let as_of = written(relation, as_of, time_zone)?;
+            let source = Source { tickers, history, as_of, relation, periods_per_year: None };
             source.compute(move |returns, cancel| request::black_litterman(&request, returns, cancel))
         })
     });
@@ -296,6 +300,20 @@ fn weights_and_views(
     let weights = holdings.into_iter().map(holding_object).collect();
     let views = views.into_iter().map(|view| view_object(view, &tickers)).collect();
     TableIterator::once((Json(Value::Array(weights)), Json(Value::Array(views))))
+}
+
+/// A stored as_of as this session compares it with the prices: of days that begin in `time_zone` that day.
+fn written(
+    relation: Option<pg_sys::Oid>,
+    as_of: Option<TimestampWithTimeZone>,
+    time_zone: Text,
+) -> Result<Option<TimestampWithTimeZone>> {
+    if PriceRelation::find(relation, "")?.times == Times::Instants {
+        return Ok(as_of);
+    }
+    let statement = "SELECT pg_catalog.timezone($2, $1)::pg_catalog.timestamptz";
+    let found = query::first(statement, &[as_of.into(), time_zone.into()], |row| Ok(row.bigint(1)))?;
+    Ok(found.flatten().and_then(|ts| TimestampWithTimeZone::try_from(ts).ok()))
 }
 
 fn holding_object(holding: Holding) -> Value {
@@ -330,36 +348,46 @@ struct Seen {
     fingerprint: Fingerprint,
     tickers: Vec<String>,
     newest: Option<Timestamp>,
+    times: Times,
     first_error: Option<Error>,
 }
 
 impl Seen {
     fn new(plan: &Plan) -> Seen {
-        let fingerprint = Fingerprint::new(&plan.request, &time_zone());
-        Seen { fingerprint, tickers: Vec::new(), newest: None, first_error: None }
+        let context = format!("{} {:?}", time_zone_of_days(), plan.periods);
+        let fingerprint = Fingerprint::new(&plan.request, &context);
+        Seen { fingerprint, tickers: Vec::new(), newest: None, times: Times::default(), first_error: None }
     }
 
-    fn add(&mut self, panel: &PricePanel) {
-        self.fingerprint.add(panel);
+    fn add(&mut self, panel: &PricePanel) -> Result<()> {
+        self.fingerprint.add(panel, &pool::cancel_flag()).map_err(Error::from)?;
         self.tickers.extend(panel.columns().iter().map(|(ticker, _)| ticker.clone()));
         self.newest = self.newest.max(panel.newest());
+        self.times = panel.times();
         self.first_error = self.first_error.take().or_else(|| panel.series().err());
+        Ok(())
     }
 
     /// The row's part of it, unless no ticker has prices that can be used.
     fn read(self, run_id: i64) -> Result<Read> {
-        let Seen { fingerprint, tickers, newest, first_error } = self;
+        let Seen { fingerprint, tickers, newest, times, first_error } = self;
         let no_prices =
             || first_error.unwrap_or(Error::TooShort { need: 2, found: vec![("any ticker".to_owned(), 0)] });
-        Ok(Read { run_id, as_of: newest.ok_or_else(no_prices)?, tickers, fingerprint: fingerprint.finish() })
+        let (as_of, fingerprint) = (newest.ok_or_else(no_prices)?, fingerprint.finish());
+        Ok(Read { run_id, as_of, times, tickers, fingerprint })
     }
 }
 
-/// The session's time zone: prices are read and forecasts are dated in it.
-fn time_zone() -> String {
+/// The zone in which the days of stored runs begin, where prices have dates or times without a zone: folio.time_zone, or
+/// the server's own, which no session changes, so that runs of one day have one as_of.
+fn time_zone_of_days() -> String {
+    let Settings { time_zone, .. } = Settings::read();
+    if !time_zone.is_empty() {
+        return time_zone;
+    }
     // SAFETY: on the main thread; the setting exists in every server, and its text is copied at once.
     unsafe {
-        let name = pg_sys::GetConfigOptionByName(c"TimeZone".as_ptr(), std::ptr::null_mut(), true);
+        let name = pg_sys::GetConfigOptionByName(c"log_timezone".as_ptr(), std::ptr::null_mut(), true);
         std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
     }
 }
@@ -388,15 +416,20 @@ const FIND_FORECASTS: &str = "
       AND run_id OPERATOR(pg_catalog.<>) $2 AND folio_internal.owner_of(run) OPERATOR(pg_catalog.=) $3";
 
 const UPDATE_RUN: &str = "
-    UPDATE folio.run SET as_of = $2, tickers = $3, fingerprint = $4, forecast_run_id = $5
+    UPDATE folio.run SET as_of = CASE WHEN $7 THEN pg_catalog.timezone($6, pg_catalog.timezone('UTC', $2)) ELSE $2 END,
+        tickers = $3, fingerprint = $4, forecast_run_id = $5, time_zone = $6
     WHERE run_id OPERATOR(pg_catalog.=) $1";
 
 const FAIL_RUN: &str = "SELECT folio_internal.fail_run($1, $2, $3, $4, $5)";
 
 /// `unnest` of several arrays is of the grammar, which knows it by this name and takes Postgres' own.
 const INSERT_FORECASTS: &str = "
-    INSERT INTO folio.forecast (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, status)
-    SELECT $1, $2, * FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)";
+    INSERT INTO folio.forecast
+        (run_id, level, ticker, step, ts, forecast, lower, upper, last_close, periods_per_year, status)
+    SELECT $1, $2, ticker, step, coalesce(pg_catalog.timezone($12, pg_catalog.timezone('UTC', ts)), ts), forecast, lower, upper,
+        last_close, periods, status
+    FROM unnest($3, $4, $5, $6, $7, $8, $9, $10, $11)
+        AS f(ticker, step, ts, forecast, lower, upper, last_close, periods, status)";
 
 const INSERT_MEMBERS: &str = "
     INSERT INTO folio.forecast_member (run_id, ticker, model, weight, status, validation_rmse, relative_mae, fit_ms, detail)
@@ -439,13 +472,15 @@ impl Run {
             return read.write(Some(stored));
         }
         let mut seen = Seen::new(&plan);
-        let level = plan.request.level;
+        let (level, periods) = (plan.request.levels[0], plan.periods);
         let forecasts = as_role(owner, || {
-            plan.forecast(|panel| seen.add(panel), |report| Ok(vec![Forecast::of(report)]))
+            plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report, periods)))
         })?;
         // What is stored is named by the prices that it was computed from.
-        seen.read(id)?.write(Some(id))?;
-        write_forecasts(id, level, forecasts)
+        let read = seen.read(id)?;
+        let written_in = (read.times == Times::Written).then(time_zone_of_days);
+        read.write(Some(id))?;
+        write_forecasts(id, level, written_in.as_deref(), forecasts)
     }
 }
 
@@ -459,19 +494,22 @@ fn names(json: Option<String>) -> Result<Option<Names>> {
 struct Read {
     run_id: i64,
     as_of: Timestamp,
+    times: Times,
     tickers: Vec<String>,
     fingerprint: String,
 }
 
 impl Read {
     fn write(self, forecasts: Option<i64>) -> Result<()> {
-        let as_of = with_time_zone(self.as_of);
+        let as_of = in_utc(self.as_of);
         let arguments = [
             self.run_id.into(),
             as_of.into(),
             texts(self.tickers),
             Text(self.fingerprint).into(),
             forecasts.into(),
+            Text(time_zone_of_days()).into(),
+            (self.times == Times::Written).into(),
         ];
         query::write(UPDATE_RUN, &arguments)
     }
@@ -486,22 +524,29 @@ fn stored_forecasts(run_id: i64, fingerprint: &str, owner: pg_sys::Oid) -> Resul
 /// What is stored of one ticker.
 struct Forecast {
     last_close: Option<f64>,
-    steps: Vec<ForecastRow>,
+    periods_per_year: Option<f64>,
+    steps: Rows<ForecastRow>,
     members: Vec<MemberRow>,
 }
 
 impl Forecast {
-    fn of(report: forecast::Report) -> Forecast {
+    fn of(report: forecast::Report, periods: PeriodsPerYear) -> Forecast {
         let ticker = report.ticker;
         match report.outcome {
-            Ok(ensemble) => Forecast {
+            Ok(mut ensemble) => Forecast {
                 last_close: Some(ensemble.last_close),
-                steps: ensemble_rows(&ticker, &ensemble),
-                members: ensemble.members.into_iter().map(|member| member_row(&ticker, member)).collect(),
+                periods_per_year: Some(periods.of(ensemble.history().frequency())),
+                members: std::mem::take(&mut ensemble.members)
+                    .into_iter()
+                    .map(|member| member_row(&ticker, member))
+                    .collect(),
+                // No session's zone is put on what is stored.
+                steps: ensemble_rows(ticker, ensemble, |ts, _| in_utc(ts)),
             },
             Err(error) => Forecast {
                 last_close: None,
-                steps: vec![(Text(ticker), Some(0), None, None, None, None, failed(error))],
+                periods_per_year: None,
+                steps: one((Text(ticker), Some(0), None, None, None, None, failed(error))),
                 members: Vec::new(),
             },
         }
@@ -511,23 +556,32 @@ impl Forecast {
 /// Tickers written at a time: enough to make the statements' cost small, few enough that their arrays are too.
 const WRITE_TICKERS: usize = 500;
 
-fn write_forecasts(run_id: i64, level: Level, forecasts: Vec<Forecast>) -> Result<()> {
+/// Stores them; times without a zone are those of `zone`.
+fn write_forecasts(run_id: i64, level: Level, zone: Option<&str>, forecasts: Vec<Forecast>) -> Result<()> {
     let mut forecasts = forecasts.into_iter();
     while forecasts.len() > 0 {
         let batch = forecasts.by_ref().take(WRITE_TICKERS);
-        write_batch(run_id, level, batch)?;
+        write_batch(run_id, level, zone, batch)?;
     }
     Ok(())
 }
 
-fn write_batch(run_id: i64, level: Level, forecasts: impl Iterator<Item = Forecast>) -> Result<()> {
+fn write_batch(
+    run_id: i64,
+    level: Level,
+    zone: Option<&str>,
+    forecasts: impl Iterator<Item = Forecast>,
+) -> Result<()> {
     let mut steps = Steps::default();
     let mut members = Members::default();
     for forecast in forecasts {
-        forecast.steps.into_iter().for_each(|step| steps.push(step, forecast.last_close));
+        server::check_interrupts()?;
+        for step in forecast.steps {
+            steps.push(step, forecast.last_close, forecast.periods_per_year);
+        }
         forecast.members.into_iter().for_each(|member| members.push(member));
     }
-    query::write(INSERT_FORECASTS, &steps.arguments(run_id, level))?;
+    query::write(INSERT_FORECASTS, &steps.arguments(run_id, level, zone))?;
     query::write(INSERT_MEMBERS, &members.arguments(run_id))
 }
 
@@ -541,11 +595,12 @@ struct Steps {
     lower: Vec<Option<f64>>,
     upper: Vec<Option<f64>>,
     last_close: Vec<Option<f64>>,
+    periods_per_year: Vec<Option<f64>>,
     status: Vec<Text>,
 }
 
 impl Steps {
-    fn push(&mut self, row: ForecastRow, last_close: Option<f64>) {
+    fn push(&mut self, row: ForecastRow, last_close: Option<f64>, periods_per_year: Option<f64>) {
         let (ticker, step, ts, forecast, lower, upper, status) = row;
         self.ticker.push(ticker);
         self.step.push(step);
@@ -554,10 +609,11 @@ impl Steps {
         self.lower.push(lower);
         self.upper.push(upper);
         self.last_close.push(last_close);
+        self.periods_per_year.push(periods_per_year);
         self.status.push(status);
     }
 
-    fn arguments(self, run_id: i64, level: Level) -> [DatumWithOid<'static>; 10] {
+    fn arguments(self, run_id: i64, level: Level, zone: Option<&str>) -> [DatumWithOid<'static>; 12] {
         [
             run_id.into(),
             level.share().into(),
@@ -568,7 +624,9 @@ impl Steps {
             self.lower.into(),
             self.upper.into(),
             self.last_close.into(),
+            self.periods_per_year.into(),
             self.status.into(),
+            zone.map(|zone| Text(zone.to_owned())).into(),
         ]
     }
 }

@@ -2,9 +2,10 @@
 
 use folio_core::Error;
 use folio_core::forecast::{
-    self, Batches, DEFAULT_ORIGINS, Evaluated, Evaluation, FitWindow, Missing, Record, Schedule, Score,
-    Scores, Summary,
+    self, Batches, DEFAULT_ORIGINS, DieboldMariano, Evaluated, Evaluation, FitWindow, Measured, Missing,
+    Schedule, Score, Summary,
 };
+use folio_core::task::Cancel;
 use pgrx::prelude::*;
 
 use super::forecast::Arguments;
@@ -12,6 +13,7 @@ use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
 use crate::backend::report::{Report, Result, or_raise};
+use crate::backend::server;
 use crate::backend::settings::Settings;
 
 /// How good the forecasts of each ticker would have been from many days of its past: a row per ticker, model and step.
@@ -56,7 +58,14 @@ fn forecast_evaluate(
     let schedule = RawSchedule { origins, stride, gap, fit_window, refit_every };
     let mut rows = Vec::new();
     or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
-        evaluate(arguments, schedule, |evaluated| rows.extend(ticker_rows(evaluated))).map(drop)
+        let batch = |evaluated: Vec<Evaluated>, pool: &Pool, cancel: &Cancel| {
+            for measured in forecast::measure(evaluated, pool, cancel)? {
+                server::check_interrupts()?;
+                rows.extend(ticker_rows(measured));
+            }
+            Ok(())
+        };
+        evaluate(arguments, schedule, batch).map(drop)
     }));
     TableIterator::new(rows)
 }
@@ -103,12 +112,16 @@ fn forecast_evaluate_summary(
     let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     let schedule = RawSchedule { origins, stride, gap, fit_window, refit_every };
-    let mut summary = Summary::default();
-    let stride = or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
-        evaluate(arguments, schedule, |evaluated| summary.add(evaluated))
-            .map(|evaluation| evaluation.stride())
-    }));
-    TableIterator::new(summary_rows(&summary, stride))
+    TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+        let mut summary = Summary::default();
+        let batch = |evaluated: Vec<Evaluated>, pool: &Pool, cancel: &Cancel| {
+            summary = std::mem::take(&mut summary).with(evaluated, pool, cancel)?;
+            Ok(())
+        };
+        let (evaluation, pool) = evaluate(arguments, schedule, batch)?;
+        let (summary, tests) = summary.diebold_mariano(evaluation.stride(), &pool, &pool::cancel_flag())?;
+        Ok(summary_rows(&summary, tests))
+    })))
 }
 
 /// When to evaluate, as SQL says it; NULL takes the default.
@@ -133,12 +146,13 @@ impl RawSchedule {
     }
 }
 
-/// The whole way from SQL's arguments to evaluated tickers, in batches that fit into folio.memory_limit.
+/// The whole way from SQL's arguments to evaluated tickers, in batches that fit into folio.memory_limit: `each` gets one
+/// after the other, with the pool to compute on.
 fn evaluate(
     arguments: Arguments,
     schedule: RawSchedule,
-    mut each: impl FnMut(Evaluated),
-) -> Result<Evaluation> {
+    mut each: impl FnMut(Vec<Evaluated>, &Pool, &Cancel) -> Result<()>,
+) -> Result<(Evaluation, Pool)> {
     let settings = Settings::read();
     let request = arguments.request(&settings)?;
     let history = prices::history(arguments.history.unwrap_or(settings.history))?;
@@ -151,18 +165,18 @@ fn evaluate(
     };
     let mut pool = Pool::start(settings.threads_per_call)?;
     let cancel = pool::cancel_flag();
-    prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
+    prices::read_in_batches(&selection, &settings, |panel, tickers| {
         pool.announce(tickers * evaluation.tasks());
         let threads = pool.threads();
         let batches = Batches::of_evaluation(&panel, tickers, &evaluation, threads, settings.memory_limit)?;
         pool.limit_threads(batches.threads);
         for batch in panel.into_batches(batches.tickers) {
-            forecast::evaluate(batch, &evaluation, &pool, &cancel)?.into_iter().for_each(&mut each);
+            each(forecast::evaluate(batch, &evaluation, &pool, &cancel)?, &pool, &cancel)?;
         }
         pool.reading();
         Ok(())
     })?;
-    Ok(evaluation)
+    Ok((evaluation, pool))
 }
 
 /// The measures as columns, from n on.
@@ -199,21 +213,19 @@ type TickerRow = (
     Text,
 );
 
-fn ticker_rows(evaluated: Evaluated) -> Vec<TickerRow> {
-    let ticker = &evaluated.ticker;
+fn ticker_rows(measured: Measured) -> Vec<TickerRow> {
+    let ticker = &measured.ticker;
     let row = |model: Option<&str>, step: Option<i32>, measures: Measures, status: String| {
         let (n, [mae, rmse, mase, relative], [right, c80, c95, w80, w95, s80, s95]) = measures;
         let (ticker, model) = (Text(ticker.clone()), model.map(|model| Text(model.to_owned())));
         let status = Text(status);
         (ticker, model, step, n, mae, rmse, mase, relative, right, c80, c95, w80, w95, s80, s95, status)
     };
-    let record: Record = match evaluated.outcome {
-        Ok(record) => record,
+    let (scores, failures) = match measured.outcome {
+        Ok(measures) => measures,
         Err(error) => return vec![row(None, None, NOTHING, Report::from(error).status())],
     };
-    let mut scores = Scores::default();
-    record.scored.iter().for_each(|scored| scores.add(scored));
-    let status = |model: &str| missing(&record.failures, model).unwrap_or_else(|| "ok".to_owned());
+    let status = |model: &str| missing(&failures, model).unwrap_or_else(|| "ok".to_owned());
     let mut rows: Vec<TickerRow> = scores
         .iter()
         .map(|score| row(Some(score.model), Some(score.step as i32), measures(&score), status(score.model)))
@@ -221,7 +233,7 @@ fn ticker_rows(evaluated: Evaluated) -> Vec<TickerRow> {
     // A model without any forecast has no score.
     let silent = |failed: &&Missing| scores.iter().all(|score| score.model != failed.model);
     let nothing = |failed: &Missing| row(Some(failed.model), None, NOTHING, status(failed.model));
-    rows.extend(record.failures.iter().filter(silent).map(nothing));
+    rows.extend(failures.iter().filter(silent).map(nothing));
     rows
 }
 
@@ -254,13 +266,11 @@ type SummaryRow = (
     Text,
 );
 
-fn summary_rows(summary: &Summary, stride: usize) -> Vec<SummaryRow> {
-    let row = |model: Option<&str>, score: Option<Score<'_>>| -> SummaryRow {
+fn summary_rows(summary: &Summary, tests: Vec<Option<DieboldMariano>>) -> Vec<SummaryRow> {
+    let row = |model: Option<&str>, score: Option<Score<'_>>, test: Option<DieboldMariano>| -> SummaryRow {
         let (n, [mae, rmse, mase, relative], [right, c80, c95, w80, w95, s80, s95]) =
             score.as_ref().map_or(NOTHING, measures);
         let step = score.map(|score| score.step as i32);
-        let test =
-            score.and_then(|score| score.differences.diebold_mariano(forecast::overlap(score.step, stride)));
         let (dm, p) = (test.map(|test| test.statistic), test.map(|test| test.p_value));
         let tickers = model.map_or(0, |model| summary.tickers(model)) as i32;
         let status = Text(summary_status(summary, model.unwrap_or_default()));
@@ -271,11 +281,13 @@ fn summary_rows(summary: &Summary, stride: usize) -> Vec<SummaryRow> {
         )
     };
     let scores = summary.scores();
-    let mut rows: Vec<SummaryRow> = scores.iter().map(|score| row(Some(score.model), Some(score))).collect();
+    let of_score =
+        |(score, test): (Score<'_>, Option<DieboldMariano>)| row(Some(score.model), Some(score), test);
+    let mut rows: Vec<SummaryRow> = scores.iter().zip(tests).map(of_score).collect();
     let silent = |failed: &&Missing| scores.iter().all(|score| score.model != failed.model);
-    rows.extend(summary.failures().iter().filter(silent).map(|failed| row(Some(failed.model), None)));
+    rows.extend(summary.failures().iter().filter(silent).map(|failed| row(Some(failed.model), None, None)));
     if rows.is_empty() && !summary.failed().is_empty() {
-        rows.push(row(None, None));
+        rows.push(row(None, None, None));
     }
     rows
 }

@@ -4,13 +4,15 @@ use folio_core::forecast::{
     self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request,
     Status,
 };
-use folio_core::panel::PricePanel;
+use folio_core::frequency::{PeriodsPerYear, Remark};
+use folio_core::panel::{PricePanel, Times, Timestamp};
 use folio_core::portfolio::view_of_forecast::view_of_step;
 use folio_core::task::Seed;
 use pgrx::Array;
 use pgrx::prelude::*;
 
 use super::arguments::{not_null, unique_tickers};
+use super::periods;
 use crate::backend::array;
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
@@ -55,7 +57,7 @@ fn forecast_one(
             return arguments.with_tickers(Some(tickers))?.forecast(rows_or_status);
         }
         let arguments = Arguments { tickers: Some(vec![ticker]), ..arguments };
-        arguments.forecast(|report| Ok(ensemble_rows(&report.ticker, &report.outcome?)))
+        arguments.forecast(|report| Ok(ensemble_rows(report.ticker, report.outcome?, with_time_zone)))
     })))
 }
 
@@ -85,16 +87,15 @@ fn forecast_many(
 > {
     let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level, as_of, history, relation };
-    TableIterator::new(or_raise(
-        arguments.with_tickers(tickers).and_then(|arguments| arguments.forecast(rows_or_status)),
-    ))
+    let rows = arguments.with_tickers(tickers).and_then(|arguments| arguments.forecast(rows_or_status));
+    TableIterator::new(or_raise(rows))
 }
 
 /// The rows of one ticker among many: of one that failed a single row that says why.
-fn rows_or_status(report: forecast::Report) -> Result<Vec<ForecastRow>> {
+fn rows_or_status(report: forecast::Report) -> Result<Rows<ForecastRow>> {
     Ok(match report.outcome {
-        Ok(ensemble) => ensemble_rows(&report.ticker, &ensemble),
-        Err(error) => vec![(Text(report.ticker), None, None, None, None, None, failed(error))],
+        Ok(ensemble) => ensemble_rows(report.ticker, ensemble, with_time_zone),
+        Err(error) => one((Text(report.ticker), None, None, None, None, None, failed(error))),
     })
 }
 
@@ -136,7 +137,8 @@ fn forecast_members(
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let rows = |report: forecast::Report| match report.outcome {
             Ok(ensemble) => {
-                Ok(ensemble.members.into_iter().map(|member| member_row(&report.ticker, member)).collect())
+                let row = |member| member_row(&report.ticker, member);
+                Ok(ensemble.members.into_iter().map(row).collect::<Vec<_>>())
             }
             Err(error) => Ok(vec![(Text(report.ticker), None, None, failed(error), None, None, None, None)]),
         };
@@ -173,14 +175,13 @@ fn forecast_intervals(
     TableIterator::new(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let levels = levels.map(|levels| array::vector("levels", levels)).transpose()?;
         let levels = Level::several(&levels.map_or(DEFAULT_LEVELS.to_vec(), |levels| levels.to_vec()))?;
-        arguments.forecast(|report| {
+        let rows = |report: forecast::Report| {
             Ok(match report.outcome {
-                Ok(ensemble) => interval_rows(&report.ticker, &ensemble, &levels),
-                Err(error) => {
-                    vec![(Text(report.ticker), None, None, None, None, None, None, failed(error))]
-                }
+                Ok(ensemble) => interval_rows(report.ticker, &ensemble, &levels),
+                Err(error) => one((Text(report.ticker), None, None, None, None, None, None, failed(error))),
             })
-        })
+        };
+        arguments.plan()?.at(&levels).forecast(|_| Ok(()), rows).map(flatten)
     })))
 }
 
@@ -194,20 +195,27 @@ fn forecast_views(
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     history: default!(Option<i64>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> Json {
     let relation = prices.map(|relation| relation.0);
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     Json(or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let level = Level::new(DEFAULT_LEVEL)?;
+        let periods = Settings::read().periods_per_year(periods_per_year)?;
+        let mut said: Vec<Remark> = Vec::new();
         let view = |report: forecast::Report| {
             let view = |ensemble: &forecast::Ensemble| {
-                let (last_close, last, steps) =
-                    (ensemble.last_close, ensemble.steps.last()?, ensemble.steps.len());
-                view_of_step(&report.ticker, last_close, last.forecast, last.upper, steps, level.share())
+                let frequency = ensemble.history().frequency();
+                said.extend(periods.remark(frequency).filter(|remark| !said.contains(remark)));
+                let years = ensemble.steps.len() as f64 / periods.of(frequency);
+                let (last_close, last) = (ensemble.last_close, ensemble.steps.last()?);
+                view_of_step(&report.ticker, last_close, last.forecast, last.upper, years, level.share())
             };
-            Ok(report.outcome.iter().filter_map(view).collect())
+            Ok(report.outcome.iter().filter_map(view).collect::<Vec<_>>())
         };
-        Ok(serde_json::Value::Array(arguments.forecast(view)?))
+        let views = arguments.forecast(view)?.collect();
+        periods::say(said);
+        Ok(serde_json::Value::Array(views))
     })))
 }
 
@@ -235,7 +243,7 @@ impl Arguments {
         };
         Ok(Request {
             horizon: Horizon::new(self.horizon.unwrap_or(DEFAULT_HORIZON as i64))?,
-            level: Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?,
+            levels: vec![Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?],
             models: models?,
             seed: Seed(settings.seed),
             clock: pool::thread_cpu_time as Clock,
@@ -243,8 +251,11 @@ impl Arguments {
     }
 
     /// The whole way from SQL's arguments to rows.
-    pub fn forecast<Row>(self, rows: impl Fn(forecast::Report) -> Result<Vec<Row>>) -> Result<Vec<Row>> {
-        self.plan()?.forecast(|_| (), rows)
+    pub fn forecast<I: IntoIterator>(
+        self,
+        rows: impl FnMut(forecast::Report) -> Result<I>,
+    ) -> Result<Flat<I>> {
+        self.plan()?.forecast(|_| Ok(()), rows).map(flatten)
     }
 
     /// The arguments validated, with the settings in the place of NULLs.
@@ -252,9 +263,10 @@ impl Arguments {
         let settings = Settings::read();
         let request = self.request(&settings)?;
         let history = prices::history(self.history.unwrap_or(settings.history))?;
+        let periods = settings.periods_per_year(None)?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
-        Ok(Plan { settings, request, selection })
+        Ok(Plan { settings, request, periods, selection })
     }
 }
 
@@ -262,39 +274,44 @@ impl Arguments {
 pub(super) struct Plan {
     settings: Settings,
     pub request: Request,
+    /// What views of the forecasts are annualised by.
+    pub periods: PeriodsPerYear,
     selection: Selection,
 }
 
 impl Plan {
     /// Reads the prices alone, in panels that fit into folio.memory_limit.
-    pub fn read(&self, mut look: impl FnMut(&PricePanel)) -> Result<()> {
-        let Settings { prices, .. } = &self.settings;
-        prices::read_in_batches(&self.selection, prices, self.settings.price_bytes(), |panel, _| {
-            look(&panel);
-            Ok(())
-        })
+    pub fn read(&self, mut look: impl FnMut(&PricePanel) -> Result<()>) -> Result<()> {
+        prices::read_in_batches(&self.selection, &self.settings, |panel, _| look(&panel))
     }
 
-    /// From prices to rows, in batches that fit into folio.memory_limit. A model's numbers do not depend on what else is
-    /// computed, so neither do the rows depend on the batches. `look` sees the prices before they are used.
-    pub fn forecast<Row>(
+    /// With intervals of these levels.
+    pub fn at(mut self, levels: &[Level]) -> Plan {
+        self.request.levels = levels.to_vec();
+        self
+    }
+
+    /// From prices to what `each` keeps of a ticker, in batches that fit into folio.memory_limit. A model's numbers do not
+    /// depend on what else is computed, so neither do the results depend on the batches. `look` sees the prices before
+    /// they are used.
+    pub fn forecast<T>(
         self,
-        mut look: impl FnMut(&PricePanel),
-        rows: impl Fn(forecast::Report) -> Result<Vec<Row>>,
-    ) -> Result<Vec<Row>> {
-        let Plan { settings, request, selection } = self;
+        mut look: impl FnMut(&PricePanel) -> Result<()>,
+        mut each: impl FnMut(forecast::Report) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let Plan { settings, request, selection, .. } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
         let mut all = Vec::new();
-        prices::read_in_batches(&selection, &settings.prices, settings.price_bytes(), |panel, tickers| {
-            look(&panel);
-            pool.announce(tickers * request.models.models().len());
+        prices::read_in_batches(&selection, &settings, |panel, tickers| {
+            look(&panel)?;
+            pool.announce(tickers * (request.models.models().len() + 1));
             let batches = Batches::new(&panel, tickers, &request, pool.threads(), settings.memory_limit)?;
             pool.limit_threads(batches.threads);
             for batch in panel.into_batches(batches.tickers) {
                 for report in forecast::forecast(batch, &request, &pool, &cancel)? {
                     server::check_interrupts()?;
-                    all.extend(rows(report)?);
+                    all.push(each(report)?);
                 }
             }
             pool.reading();
@@ -320,23 +337,35 @@ fn one_ticker(ticker: Option<Text>) -> Result<String> {
     })
 }
 
+/// Rows of one ticker. They are made as the executor asks for them: all at once would take more memory than the numbers,
+/// and time without a look at interrupts.
+pub(super) type Rows<Row> = Box<dyn Iterator<Item = Row>>;
+
+/// The only row of a ticker.
+pub(super) fn one<Row: 'static>(row: Row) -> Rows<Row> {
+    Box::new(std::iter::once(row))
+}
+
+/// The rows of many tickers.
+type Flat<I> = std::iter::Flatten<std::vec::IntoIter<I>>;
+
+fn flatten<I: IntoIterator>(all: Vec<I>) -> Flat<I> {
+    all.into_iter().flatten()
+}
+
 /// The rows of forecast_ensemble for a ticker.
-pub(super) fn ensemble_rows(ticker: &str, ensemble: &forecast::Ensemble) -> Vec<ForecastRow> {
-    let status = Text(dated_status(ensemble));
-    let row = |(index, step): (usize, &forecast::Step)| {
-        let ts = step.ts.map(with_time_zone);
-        let number = Some(index as i32 + 1);
-        (
-            Text(ticker.to_owned()),
-            number,
-            ts,
-            Some(step.forecast),
-            Some(step.lower),
-            Some(step.upper),
-            status.clone(),
-        )
+pub(super) fn ensemble_rows(
+    ticker: String,
+    ensemble: forecast::Ensemble,
+    stamp: fn(Timestamp, Times) -> TimestampWithTimeZone,
+) -> Rows<ForecastRow> {
+    let (ticker, status) = (Text(ticker), Text(dated_status(&ensemble)));
+    let times = ensemble.history().times();
+    let row = move |(number, step): (i32, forecast::Step)| {
+        let (ts, forecast) = (step.ts.map(|ts| stamp(ts, times)), Some(step.forecast));
+        (ticker.clone(), Some(number), ts, forecast, Some(step.lower), Some(step.upper), status.clone())
     };
-    ensemble.steps.iter().enumerate().map(row).collect()
+    Box::new((1..).zip(ensemble.steps).map(row))
 }
 
 /// A row of forecast_intervals.
@@ -351,18 +380,20 @@ type IntervalRow = (
     Text,
 );
 
-fn interval_rows(ticker: &str, ensemble: &forecast::Ensemble, levels: &[Level]) -> Vec<IntervalRow> {
-    let status = Text(dated_status(ensemble));
-    let by_level: Vec<_> = levels.iter().map(|&level| (level, ensemble.steps_at(level))).collect();
-    let row = |index: usize, level: Level, step: &forecast::Step| {
-        let (number, ts) = (Some(index as i32 + 1), step.ts.map(with_time_zone));
-        let (level, lower, upper) = (Some(level.share()), Some(step.lower), Some(step.upper));
-        (Text(ticker.to_owned()), number, ts, level, Some(step.forecast), lower, upper, status.clone())
+fn interval_rows(ticker: String, ensemble: &forecast::Ensemble, levels: &[Level]) -> Rows<IntervalRow> {
+    let (ticker, status) = (Text(ticker), Text(dated_status(ensemble)));
+    let times = ensemble.history().times();
+    let steps_at = |&level: &Level| Some((level.share(), ensemble.steps_at(level)?.to_vec()));
+    let by_level: Vec<(f64, Vec<forecast::Step>)> = levels.iter().filter_map(steps_at).collect();
+    let count = by_level.len();
+    let row = move |index: usize| {
+        let (number, (level, steps)) = (index / count, &by_level[index % count]);
+        let step = steps[number];
+        let (number, ts) = (Some(number as i32 + 1), step.ts.map(|ts| with_time_zone(ts, times)));
+        let (level, forecast) = (Some(*level), Some(step.forecast));
+        (ticker.clone(), number, ts, level, forecast, Some(step.lower), Some(step.upper), status.clone())
     };
-    (0..ensemble.steps.len())
-        .flat_map(|index| by_level.iter().map(move |(level, steps)| (index, *level, &steps[index])))
-        .map(|(index, level, step)| row(index, level, step))
-        .collect()
+    Box::new((0..count * ensemble.steps.len()).map(row))
 }
 
 /// How a forecast came about, and what is to be said of its dates.

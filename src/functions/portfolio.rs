@@ -13,7 +13,7 @@ use folio_core::task::{self, Cancel};
 use pgrx::Array;
 use pgrx::prelude::*;
 
-use super::arguments;
+use super::{arguments, periods};
 use crate::backend::array::{self, MatrixDatum};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
@@ -41,6 +41,7 @@ fn black_litterman(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -55,7 +56,8 @@ fn black_litterman(
         name!(risk_contribution, Option<f64>),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
@@ -93,6 +95,7 @@ fn view_report(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -106,7 +109,8 @@ fn view_report(
         name!(contribution, Json),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let allocation = inputs.request(views).and_then(|request| {
@@ -144,6 +148,7 @@ fn optimize_portfolio(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -156,7 +161,8 @@ fn optimize_portfolio(
         name!(risk_contribution, Option<f64>),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let tau = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -193,6 +199,7 @@ fn efficient_frontier(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -203,7 +210,8 @@ fn efficient_frontier(
         name!(weights, Json),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let objective = None;
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -238,6 +246,7 @@ fn portfolio_performance(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (
@@ -246,9 +255,11 @@ fn portfolio_performance(
         name!(sharpe_ratio, Option<f64>),
         name!(tracking_error, Option<f64>),
         name!(turnover, Option<f64>),
+        name!(periods_per_year, f64),
     ),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let (objective, constraints) = (None, None);
     let inputs =
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
@@ -256,16 +267,18 @@ fn portfolio_performance(
         let Json(weights) = arguments::required("weights", weights)?;
         source.compute(move |returns, cancel| {
             let benchmark = benchmark.as_ref().map(|Json(benchmark)| benchmark);
-            request::portfolio_performance(&request, returns, &weights, benchmark, cancel)
+            let performance = request::portfolio_performance(&request, returns, &weights, benchmark, cancel)?;
+            Ok((performance, returns.periods_per_year()))
         })
     });
-    let performance = or_raise(performance);
+    let (performance, periods_per_year) = or_raise(performance);
     TableIterator::once((
         performance.expected_return,
         performance.volatility,
         performance.sharpe_ratio,
         performance.tracking_error,
         performance.turnover,
+        periods_per_year,
     ))
 }
 
@@ -277,11 +290,13 @@ fn covariance_matrix(
     history: default!(Option<i64>, "NULL"),
     as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
     prices: default!(Option<Regclass>, "NULL"),
+    periods_per_year: default!(Option<f64>, "NULL"),
 ) -> TableIterator<
     'static,
     (name!(ticker, Text), name!(other_ticker, Text), name!(covariance, f64), name!(correlation, Option<f64>)),
 > {
-    let source = Source { tickers, history, as_of, relation: prices.map(|relation| relation.0) };
+    let relation = prices.map(|relation| relation.0);
+    let source = Source { tickers, history, as_of, relation, periods_per_year };
     let method = covariance.map_or(Ok(CovarianceMethod::default()), |name| CovarianceMethod::parse(&name));
     let covariance = method
         .map_err(Report::from)
@@ -337,7 +352,7 @@ fn buy(
     // Only the last price counts.
     let selection = Selection { relation, tickers, as_of, history: 1 };
     let settings = Settings::read();
-    let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+    let panel = prices::read(&selection, &settings)?;
     let pool = Pool::start(1)?;
     Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
         allocation::positions(&weights, &panel, value, method, cancel)
@@ -423,6 +438,7 @@ pub(super) struct Source {
     pub history: Option<i64>,
     pub as_of: Option<TimestampWithTimeZone>,
     pub relation: Option<pg_sys::Oid>,
+    pub periods_per_year: Option<f64>,
 }
 
 impl Source {
@@ -433,15 +449,18 @@ impl Source {
     ) -> Result<T> {
         let settings = Settings::read();
         let history = prices::history(self.history.unwrap_or(settings.history))?;
+        let periods = settings.periods_per_year(self.periods_per_year)?;
         let tickers = self.tickers.map(arguments::unique_tickers).transpose()?;
         let selection = Selection { relation: self.relation, tickers, as_of: self.as_of, history };
         let pool = Pool::start(1)?;
-        let panel = prices::read(&selection, &settings.prices, settings.price_bytes())?;
+        let panel = prices::read(&selection, &settings)?;
         memory::check(&panel, settings.memory_limit)?;
-        Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
-            let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?;
-            work(&returns, cancel)
-        })?)
+        let (result, remark) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
+            let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?.with_periods(periods);
+            Ok((work(&returns, cancel)?, periods.remark(returns.frequency())))
+        })?;
+        periods::say(remark);
+        Ok(result)
     }
 }
 

@@ -3,11 +3,11 @@
 use crate::axis::{Scale, Unit};
 use crate::calendar::Time;
 use crate::error::drawable;
+use crate::error::{Error, Result};
 use crate::number::{fixed, level, percent};
 use crate::options::Options;
 use crate::page::{Key, Mark, Page, Plot};
 use crate::palette::Role;
-use crate::{Error, Result};
 
 /// A forecast of one day, and what came.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,12 +3,12 @@
 use crate::axis::{Scale, Unit};
 use crate::calendar::Time;
 use crate::error::drawable;
+use crate::error::{Error, Result};
 use crate::label::SideLabel;
 use crate::number::{amount, level, percent, spoken};
 use crate::options::Options;
 use crate::page::{Key, Mark, Page, Plot};
 use crate::palette::{self, Role};
-use crate::{Error, Result};
 
 /// The intervals of one level.
 #[derive(Debug, Clone, PartialEq)]

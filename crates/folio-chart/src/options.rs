@@ -1,6 +1,6 @@
 //! How a chart looks: its width and its colours. Validated once; past these constructors nothing checks again.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The narrowest chart: a small phone.
 const MIN_WIDTH: i64 = 320;

@@ -3,12 +3,12 @@
 use crate::axis::{Scale, Unit};
 use crate::calendar::{DAY, Time};
 use crate::error::drawable;
+use crate::error::{Error, Result};
 use crate::label::SideLabel;
 use crate::number::{percent, spoken};
 use crate::options::Options;
 use crate::page::{Page, Plot};
 use crate::palette::{Role, SERIES};
-use crate::{Error, Result};
 
 /// The weights from one time on.
 #[derive(Debug, Clone, PartialEq)]

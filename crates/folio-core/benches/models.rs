@@ -34,7 +34,7 @@ fn ensemble(criterion: &mut Criterion) {
     let panel = PricePanel::new(vec![series("AAPL")]);
     let request = Request {
         horizon: Horizon::new(HORIZON as i64).expect("a valid horizon"),
-        level: Level::new(0.8).expect("a valid level"),
+        levels: vec![Level::new(0.8).expect("a valid level")],
         models: ModelSet::all(),
         seed: Seed(1),
         clock: || Duration::ZERO,

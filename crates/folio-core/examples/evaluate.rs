@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn evaluation(days: usize, stride: usize) -> Result<Evaluation, Box<dyn Error>> {
     let request = Request {
         horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
-        level: Level::new(DEFAULT_LEVEL)?,
+        levels: vec![Level::new(DEFAULT_LEVEL)?],
         models: ModelSet::all(),
         seed: Seed(1),
         clock: || Duration::ZERO,

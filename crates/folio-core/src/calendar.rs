@@ -8,7 +8,7 @@ use std::sync::Arc;
 use self::exchange::Exchange;
 use self::zone::{DAY, Wall, Zone, monday, weekday};
 use crate::frequency::{Frequency, Pattern, Week, month_period, rounded, week_of};
-use crate::panel::Timestamp;
+use crate::price::Timestamp;
 use crate::task::{Cancel, Cancelled};
 
 /// How many of the newest days are compared with the exchanges' holidays: five years.

@@ -17,8 +17,8 @@ mod weight;
 pub use dates::Dates;
 pub use ensemble::{Ensemble, Report, Status, Step, forecast};
 pub use evaluate::{
-    DEFAULT_ORIGINS, ENSEMBLE, Evaluated, Evaluation, FitWindow, Missing, NAIVE, Record, Schedule, Summary,
-    evaluate,
+    DEFAULT_ORIGINS, ENSEMBLE, Evaluated, Evaluation, FitWindow, Measured, Missing, NAIVE, Record, Schedule,
+    Summary, evaluate, measure,
 };
 pub use fingerprint::Fingerprint;
 pub use member::{Member, MemberFit};

@@ -8,15 +8,21 @@
 
 mod days;
 mod month;
+mod pattern;
+mod share;
 mod week;
 mod zone;
 
+use self::pattern::MONDAY_TO_FRIDAY;
+use self::share::even_step;
 use crate::calendar::zone::{DAY, SECOND, Wall, Zone, month_of, weekday};
-use crate::panel::Timestamp;
+use crate::input;
+use crate::price::Timestamp;
 use crate::task::{Cancel, Cancelled};
 
-pub(crate) use month::{MonthDay, period_of as month_period};
-pub(crate) use week::{Week, rounded, week_of};
+pub(crate) use month::period_of as month_period;
+pub(crate) use pattern::{Pattern, Week};
+pub(crate) use week::{rounded, week_of};
 
 /// Trading days a year of a market that trades on five days a week. A year of the New York Stock Exchange has 250 to 253
 /// and 252 on average since 1990; other exchanges have 240 to 255, which moves a volatility by the root of that, 2.4 %, less
@@ -43,57 +49,52 @@ const RECENT_STAMPS: usize = 1 << 16;
 /// How many stamps a day make a series of bars within the day; a last day that comes twice does not.
 const BARS_A_DAY: f64 = 1.5;
 
-/// The share of the newest stamps that must fit a pattern, and of the pattern's times that must have a stamp: more than a
-/// half, which any two days have of each other.
-const MIN_FIT: f64 = 0.8;
-const MIN_COVERAGE: f64 = 0.55;
-
-/// The share of equal distances, and of their sum in the whole span, that makes even spacing around the clock; below it
-/// lies the week of a market that closes at weekends (5 of 7).
-const EVEN: f64 = 0.9;
-
 /// How many stamps are read between two looks at the cancel flag.
 const POLL: usize = 1 << 16;
 
-/// The times at which a series has its prices.
+/// More periods than a year has seconds are a mistake.
+pub const MAX_PERIODS_PER_YEAR: f64 = 366.0 * (DAY / SECOND) as f64;
+
+/// What means and variances of one period are annualised by: what is told, else what the times say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PeriodsPerYear(Option<f64>);
+
+impl PeriodsPerYear {
+    /// So many; 0 leaves it to the times.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] under 0 or over the seconds of a year.
+    pub fn new(periods: f64) -> crate::Result<PeriodsPerYear> {
+        let expected = "over 0, at most the seconds of a year; 0 takes what the times of the prices say";
+        let valid = |periods: f64| (0.0..=MAX_PERIODS_PER_YEAR).contains(&periods);
+        let periods = input::within("periods_per_year", periods, valid, expected)?;
+        Ok(PeriodsPerYear((periods > 0.0).then_some(periods)))
+    }
+
+    /// Those of a series with this frequency.
+    pub fn of(self, frequency: &Frequency) -> f64 {
+        self.0.unwrap_or_else(|| frequency.periods_per_year())
+    }
+
+    /// What is to be said of them: nothing where they were told, or where they are those that everybody expects.
+    pub fn remark(self, frequency: &Frequency) -> Option<Remark> {
+        let periods = frequency.periods_per_year();
+        match self.0 {
+            Some(_) => None,
+            None if frequency.is_irregular() => Some(Remark::Counted(periods)),
+            None if periods == TRADING_DAYS => None,
+            None => Some(Remark::Inferred(frequency.name(), periods)),
+        }
+    }
+}
+
+/// What a reader of annual numbers has to know.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Pattern {
-    /// One every `step` microseconds: of elapsed time, or on the wall where it is a number of days.
-    Even {
-        /// The step.
-        step: i64,
-    },
-    /// The same times every week, in microseconds since Monday 00:00 on the wall, rising.
-    Week {
-        /// The times.
-        slots: Vec<i64>,
-        /// What the stamps are rounded to: late feeds stamp 14:00:03.
-        quantum: i64,
-    },
-    /// One day every so many weeks.
-    Weeks {
-        /// How many weeks.
-        every: i64,
-        /// The weekday, Monday 0.
-        weekday: usize,
-        /// The time of day.
-        time: i64,
-        /// Whether it moves to a trading day where the weekday is a holiday.
-        moves: bool,
-    },
-    /// One day every so many months.
-    Months {
-        /// How many months.
-        every: i64,
-        /// Which months: their number's remainder by `every`.
-        phase: i64,
-        /// The day of the month.
-        day: MonthDay,
-        /// The time of day.
-        time: i64,
-    },
-    /// None.
-    Irregular,
+pub enum Remark {
+    /// The prices come this often, so many times a year.
+    Inferred(String, f64),
+    /// The prices come at no pattern's times; they were counted.
+    Counted(f64),
 }
 
 /// How often a series has a price, read in the zone of its market.
@@ -120,13 +121,10 @@ impl Frequency {
             walls.extend(chunk.iter().map(|&ts| zone.wall(ts)));
         }
         let pattern = match walls.as_slice() {
-            [] => week::one_a_day(&week::MONDAY_TO_FRIDAY, 0),
+            [] => week::one_a_day(&MONDAY_TO_FRIDAY, 0),
             [only] => {
-                let business = week::MONDAY_TO_FRIDAY[weekday(only.day())];
-                week::one_a_day(
-                    if business { &week::MONDAY_TO_FRIDAY } else { &[true; 7] },
-                    only.time_of_day(),
-                )
+                let business = MONDAY_TO_FRIDAY[weekday(only.day())];
+                week::one_a_day(if business { &MONDAY_TO_FRIDAY } else { &[true; 7] }, only.time_of_day())
             }
             _ => pattern_of(stamps, &walls, cancel)?,
         };
@@ -262,35 +260,6 @@ fn pattern_of(stamps: &[Timestamp], walls: &[Wall], cancel: &Cancel) -> Result<P
         }
     }
     Ok(Pattern::Irregular)
-}
-
-/// The step of even spacing around the clock.
-fn even_step(stamps: &[Timestamp]) -> Option<i64> {
-    let gaps: Vec<i64> = stamps.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0)).collect();
-    let (step, share) = mode(&gaps)?;
-    let span = stamps.last()?.0.saturating_sub(stamps.first()?.0);
-    let covered = step as f64 * gaps.len() as f64 / span as f64;
-    (step < DAY && share >= EVEN && covered >= EVEN).then_some(step)
-}
-
-/// The most frequent value, the smallest of several, and its share.
-fn mode(values: &[i64]) -> Option<(i64, f64)> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    let mut best: Option<(i64, usize)> = None;
-    for run in sorted.chunk_by(|a, b| a == b) {
-        if best.is_none_or(|(_, count)| run.len() > count) {
-            best = Some((run[0], run.len()));
-        }
-    }
-    best.map(|(value, count)| (value, count as f64 / values.len() as f64))
-}
-
-/// The middle value, the lower of two.
-fn median(values: &[i64]) -> Option<i64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable();
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
 /// Stamps a year as counted between the first and the last.

@@ -12,6 +12,7 @@ pub mod model;
 pub mod panel;
 pub mod portfolio;
 pub mod price;
+pub mod price_report;
 pub mod task;
 pub mod work;
 

@@ -3,13 +3,23 @@
 use ndarray::Array2;
 
 use crate::calendar::zone::Zone;
-use crate::frequency::Frequency;
+use crate::frequency::{Frequency, PeriodsPerYear};
 pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// How many bad rows an error lists; the rest are counted.
 const MAX_BAD_ROWS_LISTED: usize = 5;
+
+/// What the times of prices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Times {
+    /// Days, or times without a zone: they mean what is written, wherever they are read.
+    #[default]
+    Written,
+    /// Instants.
+    Instants,
+}
 
 /// The prices of one ticker: times strictly rising, prices finite and over zero.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +28,7 @@ pub struct Series {
     ts: Vec<Timestamp>,
     close: Vec<f64>,
     frequency: Frequency,
+    times: Times,
 }
 
 impl Series {
@@ -55,11 +66,21 @@ impl Series {
             let (ts, close): (Vec<Timestamp>, Vec<f64>) =
                 rows.into_iter().map(|row| (row.ts, row.close)).unzip();
             let frequency = Frequency::infer(&ts, zone, cancel)?;
-            return Ok(Series { ticker, ts, close, frequency });
+            return Ok(Series { ticker, ts, close, frequency, times: Times::default() });
         }
         let total = bad.len();
         bad.truncate(MAX_BAD_ROWS_LISTED);
         Err(Error::BadPrices { ticker, rows: bad, total })
+    }
+
+    /// The same series with times of this kind.
+    pub fn with_times(self, times: Times) -> Series {
+        Series { times, ..self }
+    }
+
+    /// What its times are.
+    pub fn times(&self) -> Times {
+        self.times
     }
 
     /// The ticker.
@@ -111,6 +132,11 @@ impl PricePanel {
         self.columns.iter().filter_map(|(_, series)| series.as_ref().ok()?.ts.last().copied()).max()
     }
 
+    /// What its times are; all are of one relation.
+    pub fn times(&self) -> Times {
+        self.columns.iter().find_map(|(_, series)| Some(series.as_ref().ok()?.times)).unwrap_or_default()
+    }
+
     /// The panel in pieces of at most `tickers` tickers, in their order.
     pub fn into_batches(self, tickers: usize) -> impl Iterator<Item = PricePanel> {
         let mut columns = self.columns.into_iter();
@@ -134,12 +160,15 @@ impl PricePanel {
     }
 }
 
-/// Simple returns of many tickers on the days that all of them have.
+/// Simple returns of many tickers on the days that all of them have, from one such day to the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReturnPanel {
     tickers: Vec<String>,
     days: Vec<Timestamp>,
     returns: Array2<f64>,
+    frequency: Frequency,
+    periods: PeriodsPerYear,
+    times: Times,
 }
 
 impl ReturnPanel {
@@ -167,7 +196,16 @@ impl ReturnPanel {
             }
         }
         let tickers = series.iter().map(|series| series.ticker.clone()).collect();
-        Ok(ReturnPanel { tickers, days: common.split_off(1), returns })
+        let zone = series.first().map(|first| first.frequency.zone());
+        let frequency = Frequency::infer(&common, zone, &Cancel::default())?;
+        let periods = PeriodsPerYear::default();
+        let times = panel.times();
+        Ok(ReturnPanel { tickers, days: common.split_off(1), returns, frequency, periods, times })
+    }
+
+    /// The panel with so many periods a year, whatever its times say.
+    pub fn with_periods(self, periods: PeriodsPerYear) -> ReturnPanel {
+        ReturnPanel { periods, ..self }
     }
 
     /// The days `rows` alone.
@@ -176,6 +214,9 @@ impl ReturnPanel {
             tickers: self.tickers.clone(),
             days: self.days[rows.clone()].to_vec(),
             returns: self.returns.slice(ndarray::s![rows, ..]).to_owned(),
+            frequency: self.frequency.clone(),
+            periods: self.periods,
+            times: self.times,
         }
     }
 
@@ -191,6 +232,9 @@ impl ReturnPanel {
             tickers: rest.iter().map(|&column| self.tickers[column].clone()).collect(),
             days: self.days.clone(),
             returns: self.returns.select(ndarray::Axis(1), &rest),
+            frequency: self.frequency.clone(),
+            periods: self.periods,
+            times: self.times,
         };
         Ok((self.returns.column(place).to_vec(), others))
     }
@@ -203,6 +247,21 @@ impl ReturnPanel {
     /// The day of each row.
     pub fn days(&self) -> &[Timestamp] {
         &self.days
+    }
+
+    /// What the times of its days are.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// How often all of them have a price.
+    pub fn frequency(&self) -> &Frequency {
+        &self.frequency
+    }
+
+    /// What a mean or variance of one period is multiplied by to be one of a year.
+    pub fn periods_per_year(&self) -> f64 {
+        self.periods.of(&self.frequency)
     }
 
     /// The returns, a row per day and a column per ticker.

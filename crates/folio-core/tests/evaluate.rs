@@ -9,7 +9,7 @@ use common::{column, normal, prices_of, real, request};
 use folio_core::Error;
 use folio_core::forecast::{
     ENSEMBLE, Evaluated, Evaluation, FitWindow, Level, Record, Request, Schedule, Scored, Scores, Summary,
-    evaluate, forecast,
+    evaluate, forecast, measure,
 };
 use folio_core::panel::PricePanel;
 use folio_core::task::{Cancel, Executor, Inline, Seed};
@@ -125,7 +125,8 @@ fn each_fit_sees_its_window_and_no_more() {
 #[test]
 fn a_forecast_of_the_past_is_the_one_of_that_day() {
     let (ticker, prices) = real(1, 700).remove(0);
-    let request = request(&[], 5);
+    let levels = [0.8, 0.95].map(|level| Level::new(level).unwrap());
+    let request = Request { levels: levels.to_vec(), ..request(&[], 5) };
     let schedule = months(3, 600);
     let record =
         run_on(&[(ticker.clone(), prices.clone())], &request, &schedule, &Inline).remove(0).outcome.unwrap();
@@ -135,7 +136,7 @@ fn a_forecast_of_the_past_is_the_one_of_that_day() {
         let panel = PricePanel::new(vec![column(&ticker, &prices[origin - 600..origin])]);
         let report = forecast(panel, &request, &Inline, &Cancel::default()).unwrap().remove(0);
         let ensemble = report.outcome.unwrap();
-        let wide = ensemble.steps_at(Level::new(0.95).unwrap());
+        let wide = ensemble.steps_at(levels[1]).unwrap();
         let at_origin = |scored: &&Scored| scored.origin.day() as usize == 18_000 + origin - 1;
         for scored in record.scored.iter().filter(at_origin) {
             let step = scored.step - 1;
@@ -294,8 +295,22 @@ fn what_cannot_be_evaluated_is_named() {
     assert!(matches!(failed(3), Error::BadPrices { total: 1, .. }));
     let still = all[4].outcome.as_ref().unwrap();
     assert!(still.failures.iter().any(|missing| missing.reason == "constant series"), "{still:?}");
-    let mut summary = Summary::default();
-    all.into_iter().for_each(|evaluated| summary.add(evaluated));
+    let measured = measure(all.clone(), &Inline, &Cancel::default()).unwrap();
+    for (evaluated, measured) in all.iter().zip(measured) {
+        let scores_of = |record: &Record| {
+            let mut scores = Scores::default();
+            record.scored.iter().for_each(|scored| scores.add(scored));
+            (scores, record.failures.clone())
+        };
+        assert_eq!(measured.ticker, evaluated.ticker);
+        let expected = evaluated.outcome.as_ref().map(scores_of).map_err(Clone::clone);
+        // As texts: a price that is no number is not equal to itself.
+        assert_eq!(format!("{:?}", measured.outcome), format!("{expected:?}"));
+    }
+    let summary = Summary::default().with(all, &Inline, &Cancel::default()).unwrap();
+    let (summary, tests) = summary.diebold_mariano(5, &Inline, &Cancel::default()).unwrap();
+    assert_eq!(tests.len(), summary.scores().iter().count());
+    assert!(tests.iter().any(Option::is_some) && tests.iter().any(Option::is_none));
     assert_eq!([summary.tickers("naive"), summary.tickers("drift"), summary.tickers("ridge")], [3, 3, 0]);
     assert_eq!(summary.failed().len(), 2);
     let ridge = summary.failures().iter().find(|missing| missing.model == "ridge").unwrap();

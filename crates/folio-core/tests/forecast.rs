@@ -142,11 +142,15 @@ fn the_forecast_is_the_weighted_mean_of_its_members() {
 
 #[test]
 fn a_higher_level_holds_a_lower_one() {
-    let ensemble = one(&real(1, 500)[0].1, &request(&QUICK, 21)).unwrap();
-    assert_eq!(ensemble.steps_at(Level::new(0.8).unwrap()), ensemble.steps);
-    let levels = [0.5, 0.8, 0.95, 0.99].map(|level| ensemble.steps_at(Level::new(level).unwrap()));
+    let levels = [0.8, 0.5, 0.95, 0.99].map(|level| Level::new(level).unwrap());
+    let alone = one(&real(1, 500)[0].1, &request(&QUICK, 21)).unwrap();
+    let asked = Request { levels: levels.to_vec(), ..request(&QUICK, 21) };
+    let ensemble = one(&real(1, 500)[0].1, &asked).unwrap();
+    assert_eq!(ensemble.steps_at(levels[0]), Some(alone.steps.as_slice()));
+    assert_eq!((&ensemble.steps, alone.steps_at(levels[1])), (&alone.steps, None));
+    let levels = [1, 0, 2, 3].map(|number| ensemble.steps_at(levels[number]).unwrap());
     for pair in levels.windows(2) {
-        for (narrow, wide) in pair[0].iter().zip(&pair[1]) {
+        for (narrow, wide) in pair[0].iter().zip(pair[1]) {
             assert!(wide.lower < narrow.lower && wide.upper > narrow.upper);
             assert_eq!(wide.forecast, narrow.forecast);
         }
@@ -179,9 +183,10 @@ fn a_higher_level_is_nowhere_narrower() {
         cases.push(("short", real(1, count).remove(0).1));
     }
     for (name, prices) in cases {
-        let ensemble = one(&prices, &request(&["naive", "drift"], 63)).unwrap();
-        let steps: Vec<_> = levels.iter().map(|&level| ensemble.steps_at(level)).collect();
-        for (narrow, wide) in steps.windows(2).flat_map(|pair| pair[0].iter().zip(&pair[1])) {
+        let asked = Request { levels: levels.clone(), ..request(&["naive", "drift"], 63) };
+        let ensemble = one(&prices, &asked).unwrap();
+        let steps: Vec<_> = levels.iter().map(|&level| ensemble.steps_at(level).unwrap()).collect();
+        for (narrow, wide) in steps.windows(2).flat_map(|pair| pair[0].iter().zip(pair[1])) {
             assert!(wide.lower <= narrow.lower && narrow.upper <= wide.upper, "{name}: {narrow:?} {wide:?}");
             assert_eq!(wide.forecast, narrow.forecast);
         }

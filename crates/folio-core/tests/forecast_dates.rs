@@ -16,7 +16,7 @@ fn ensemble(stamps: &[i64], horizon: i64) -> Ensemble {
     let panel = PricePanel::new(vec![("A".to_owned(), Series::new("A".to_owned(), rows, usize::MAX))]);
     let request = Request {
         horizon: Horizon::new(horizon).unwrap(),
-        level: Level::new(0.8).unwrap(),
+        levels: vec![Level::new(0.8).unwrap()],
         models: ModelSet::new(&["naive"]).unwrap(),
         seed: Seed(1),
         clock: || Duration::ZERO,

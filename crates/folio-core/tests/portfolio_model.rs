@@ -2,6 +2,7 @@
 
 mod portfolio_support;
 
+use folio_core::frequency::PeriodsPerYear;
 use folio_core::portfolio::black_litterman::{bl_posterior, unconstrained_weights};
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{self, MarketCaps, RiskAversion, Tau};
@@ -201,9 +202,9 @@ fn risk_aversion_implied_by_the_index() {
     let index = index();
     for (key, rf) in [("rf0", 0.0), ("rf2pct", 0.02)] {
         let expected = golden["market_implied_risk_aversion_sp500"][key].as_f64().unwrap();
-        let delta = RiskAversion::implied(&index, rf).unwrap().value();
+        let delta = RiskAversion::implied(&index, rf, PeriodsPerYear::default()).unwrap().value();
         assert!((delta - expected).abs() < 1e-12, "{key}: {delta}");
     }
-    let error = RiskAversion::implied(&index, 0.5).unwrap_err();
+    let error = RiskAversion::implied(&index, 0.5, PeriodsPerYear::default()).unwrap_err();
     assert!(matches!(error, folio_core::Error::InvalidArgument { argument: "risk_aversion", .. }), "{error}");
 }

@@ -40,6 +40,7 @@ pub const READERS: &[(&str, &str)] = &[
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),
     ("market_implied_risk_aversion", "SELECT market_implied_risk_aversion('A', prices => '@')"),
+    ("price_report", "SELECT count(*) FROM price_report(prices => '@')"),
     ("observations", "SELECT observations(prices => '@')"),
     ("backtest", "SELECT count(*) FROM backtest(lookback => 20, rebalance => '50', prices => '@')"),
     ("forecast_chart", "SELECT length(forecast_chart('A', 3, '{naive}', prices => '@'))"),

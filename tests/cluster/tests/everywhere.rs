@@ -73,6 +73,22 @@ fn rows(session: &mut Client, statements: &str) -> Vec<String> {
     messages.iter().filter_map(row).collect()
 }
 
+#[test]
+fn the_documentation_has_a_row_for_every_place() {
+    let path = cluster_tests::project().join("docs/queries.md");
+    let text = std::fs::read_to_string(path).expect("docs/queries.md");
+    let mut documented: Vec<&str> = text
+        .lines()
+        .skip_while(|line| *line != "|---|---|")
+        .skip(1)
+        .map_while(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .collect();
+    let mut tested: Vec<&str> = PLACES.iter().map(|place| place.name).collect();
+    documented.sort_unstable();
+    tested.sort_unstable();
+    assert_eq!(documented, tested);
+}
+
 fn parallel_session(database: &Database) -> Client {
     let mut session = database.session();
     session

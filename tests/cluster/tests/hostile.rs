@@ -331,7 +331,7 @@ fn what_is_shared_takes_nobodys_place_and_breaks_nobodys_view() {
         &mut session,
         "mallory",
         "SELECT share_portfolio('his', 'alice');
-         INSERT INTO folio.forecast SELECT max(run_id), 'EVIL', 1, now(), 1.7e308, -1.7e308, 'Infinity', 0.8, 'NaN', 'ok' FROM folio.run WHERE portfolio_id = 2;
+         INSERT INTO folio.forecast SELECT max(run_id), 'EVIL', 1, now(), 1.7e308, -1.7e308, 'Infinity', 0.8, 'NaN', 252, 'ok' FROM folio.run WHERE portfolio_id = 2;
          INSERT INTO folio.outcome SELECT max(run_id), 'EVIL', 1, 1e-100 FROM folio.run WHERE portfolio_id = 2;
          INSERT INTO folio.run (kind, portfolio_id, settings, status, finished_at, sqlstate) VALUES ('rebalance', 2, '{}', 'failed', '294276-12-31', 'XXXXX')",
     );

@@ -1,6 +1,8 @@
 -- The charts have a title; what they cannot draw is an error. (Not every server can parse XML: that a chart is well-formed
 -- is tested where it is drawn.)
 CREATE SCHEMA charts;
+-- Prices of every day, annualised as trading days are without a word.
+SET folio.periods_per_year = 252;
 SET search_path = charts, folio;
 CREATE TABLE prices AS
 SELECT ticker, date '2024-01-01' + day AS ts, 100 + day / 10.0 + sin(day * length(ticker)) AS close

@@ -37,10 +37,12 @@ JOIN forecast_ensemble('FAST', horizon => 5, level => 0.5, models => '{naive}') 
 -- On a wave that turns every few days a model that sees it beats the last price, and weighs more.
 SELECT model, weight > 0.5 AS weighs_more, relative_mae < 0.6 AS is_better, status FROM forecast_members('{FAST}', horizon => 3, models => '{naive,arima}');
 SELECT round(sum(weight)::numeric, 12) AS weights, count(*) AS members FROM forecast_members('{FAST}', horizon => 3);
--- A forecast as a view: the line's growth in a year of 252 days, whatever the horizon.
-SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((exp(0.252) - 1)::numeric, 6) AS expected,
+-- A forecast as a view: the line's growth in a year of 365 days, since it has a price every day, whatever the horizon.
+SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((exp(0.365) - 1)::numeric, 6) AS expected,
        (v -> 0 ->> 'variance')::float8 > 0 AS has_variance
 FROM forecast_views('{LINE,NONE}', horizon => 10, models => '{drift}') AS v;
+-- The rest is annualised as trading days are, and nothing is said of it.
+SET folio.periods_per_year = 252;
 
 -- On the line the last price errs by a tenth of a percent a day, and the drift by nothing.
 SELECT model, step, n, round(mae::numeric, 9) AS mae, round(rmse::numeric, 9) AS rmse, round(mase::numeric, 6) AS mase, round(relative_mae::numeric, 6) AS relative_mae,

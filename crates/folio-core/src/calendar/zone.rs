@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZoneDatabase;
 
-use crate::panel::Timestamp;
+use crate::price::Timestamp;
 use crate::{Error, Result};
 
 /// Microseconds of a second.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::dates::Dates;
-use super::interval;
-use super::member::Member;
-use super::plan::{self, Errors, Plan};
+use super::interval::History;
+use super::member::{Member, MemberFit};
+use super::plan::{self, Plan};
 use super::request::{Level, Request};
 use crate::panel::{PricePanel, Series, Timestamp};
 use crate::price::price_of_log;
-use crate::task::{Cancel, Executor};
+use crate::task::{self, Cancel, Executor, Outcome, Panicked};
 use crate::{Error, Result};
 
 /// The fewest prices that give a change to forecast from.
@@ -26,6 +26,13 @@ pub struct Step {
     pub lower: f64,
     /// The upper bound of the interval.
     pub upper: f64,
+}
+
+impl Step {
+    fn new(ts: Option<Timestamp>, mean: f64, width: f64) -> Step {
+        let [forecast, lower, upper] = [mean, mean - width, mean + width].map(price_of_log);
+        Step { ts, forecast, lower, upper }
+    }
 }
 
 /// How a ticker's forecast came about.
@@ -50,40 +57,42 @@ pub enum Status {
 pub struct Ensemble {
     /// The price that the forecasts start from.
     pub last_close: f64,
-    /// The steps 1, 2, ..., horizon.
+    /// The steps 1, 2, ..., horizon, with the interval of the first level.
     pub steps: Vec<Step>,
     /// The models, in the order of [`crate::model::MODELS`].
     pub members: Vec<Member>,
     /// How it came about.
     pub status: Status,
-    basis: Basis,
-}
-
-/// What the interval of any level is computed from.
-#[derive(Debug, Clone)]
-struct Basis {
-    serving: Arc<Serving>,
+    series: Series,
     dates: Dates,
-    /// The forecast log prices.
-    path: Vec<f64>,
-    /// The ensemble's validated errors.
-    errors: Errors,
+    levels: Vec<Level>,
+    /// The steps at the levels after the first.
+    further: Vec<Vec<Step>>,
 }
 
 impl Ensemble {
     /// The prices that it was forecast from.
     pub fn history(&self) -> &Series {
-        &self.basis.serving.series
+        &self.series
     }
 
     /// When its steps fall.
     pub fn dates(&self) -> &Dates {
-        &self.basis.dates
+        &self.dates
     }
 
-    /// The steps with the interval of another level; the models do not run again.
-    pub fn steps_at(&self, level: Level) -> Vec<Step> {
-        self.basis.steps(level)
+    /// The steps with the interval of one of the levels that were asked for.
+    pub fn steps_at(&self, level: Level) -> Option<&[Step]> {
+        match self.levels.iter().position(|&other| other == level)? {
+            0 => Some(&self.steps),
+            later => self.further.get(later - 1).map(Vec::as_slice),
+        }
+    }
+}
+
+impl Outcome for Result<Ensemble> {
+    fn succeeded(&self) -> bool {
+        self.is_ok()
     }
 }
 
@@ -106,20 +115,37 @@ pub fn forecast(
     executor: &dyn Executor,
     cancel: &Cancel,
 ) -> Result<Vec<Report>> {
-    let tickers: Vec<(String, Result<Arc<Serving>>)> = panel
-        .into_columns()
-        .into_iter()
-        .map(|(ticker, series)| (ticker, series.and_then(Serving::new)))
-        .collect();
-    let plans: Vec<Arc<Plan>> =
-        tickers.iter().filter_map(|(_, serving)| Some(Arc::clone(&serving.as_ref().ok()?.plan))).collect();
+    let mut tickers = Vec::with_capacity(panel.columns().len());
+    for (ticker, series) in panel.into_columns() {
+        cancel.check()?;
+        let serving = match series {
+            Ok(series) => Serving::new(series, cancel),
+            Err(error) => Err(error),
+        };
+        tickers.push((ticker, serving));
+    }
+    let servings = || tickers.iter().filter_map(|(_, serving)| serving.as_ref().ok());
+    let plans: Vec<Arc<Plan>> = servings().map(|serving| Arc::clone(&serving.plan)).collect();
     let mut members = plan::run(&plans, request, executor, cancel)?.into_iter();
-    let report = |(ticker, serving): (String, Result<Arc<Serving>>)| {
-        let outcome =
-            serving.and_then(|serving| combine(serving, members.next().unwrap_or_default(), request, cancel));
-        Report { ticker, outcome }
+    drop(plans);
+    let (mut names, mut items) = (Vec::with_capacity(tickers.len()), Vec::new());
+    for (ticker, serving) in tickers {
+        names
+            .push((ticker, serving.map(|serving| items.push((serving, members.next().unwrap_or_default())))));
+    }
+    let (settings, flag) = (request.clone(), cancel.clone());
+    let mut combined = task::map(executor, cancel, items, move |(serving, members)| {
+        serving.combine(members, &settings, &flag)
+    })?
+    .into_iter();
+    let mut next = || match combined.next() {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(Panicked(message))) => Err(Error::Internal { message }),
+        None => Err(Error::Cancelled),
     };
-    Ok(tickers.into_iter().map(report).collect())
+    let report =
+        |(ticker, planned): (String, Result<()>)| Report { ticker, outcome: planned.and_then(|()| next()) };
+    Ok(names.into_iter().map(report).collect())
 }
 
 /// A ticker to forecast: its prices, and the plan that ends with them.
@@ -130,60 +156,64 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(series: Series) -> Result<Arc<Serving>> {
+    fn new(series: Series, cancel: &Cancel) -> Result<Serving> {
         let got = series.close().len();
         if got < MIN_PRICES {
             let found = vec![(series.ticker().to_owned(), got)];
             return Err(Error::TooShort { need: MIN_PRICES, found });
         }
-        let plan = Plan::new(series.ticker(), series.log_prices().into(), 0..got, &[got]);
-        Ok(Arc::new(Serving { series, plan: Arc::new(plan) }))
+        let plan = Plan::new(series.ticker(), plan::log_prices(&series, cancel)?, 0..got, &[got]);
+        Ok(Serving { series, plan: Arc::new(plan) })
+    }
+
+    /// A job: what only the combination needs, such as the members' errors, is freed where it ends.
+    fn combine(self, mut members: Vec<Member>, request: &Request, cancel: &Cancel) -> Result<Ensemble> {
+        let Serving { series, plan } = self;
+        let horizon = request.horizon.steps();
+        if plan::fits(&members).next().is_none() {
+            return Err(no_model(series.ticker(), &members));
+        }
+        plan::weigh(&plan, &mut members, horizon, cancel)?;
+        let (path, dates) = (plan::path(&members, 0, horizon), Dates::after(&series, horizon, cancel)?);
+        let history = History::new(plan.before(0), cancel)?;
+        let ratio = history.error_ratio(&plan::combined_errors(&plan, &members, cancel)?, cancel)?;
+        let at_level = |level: &Level| {
+            let widths = history.half_widths(*level, horizon, cancel)?.into_iter().map(|width| ratio * width);
+            let times = dates.ts().iter().zip(&path).zip(widths);
+            Ok(times.map(|((&ts, &mean), width)| Step::new(ts, mean, width)).collect())
+        };
+        let mut levels = request.levels.iter().map(at_level).collect::<Result<Vec<Vec<Step>>>>()?.into_iter();
+        members
+            .iter_mut()
+            .filter_map(|member| member.outcome.as_mut().ok())
+            .for_each(MemberFit::forget_errors);
+        Ok(Ensemble {
+            last_close: series.close().last().copied().unwrap_or(f64::NAN),
+            steps: levels.next().unwrap_or_default(),
+            status: status(&plan, &members),
+            levels: request.levels.clone(),
+            further: levels.collect(),
+            members,
+            series,
+            dates,
+        })
     }
 }
 
-fn combine(
-    serving: Arc<Serving>,
-    mut members: Vec<Member>,
-    request: &Request,
-    cancel: &Cancel,
-) -> Result<Ensemble> {
-    let (horizon, plan) = (request.horizon.steps(), &serving.plan);
-    if plan::fits(&members).next().is_none() {
-        return Err(no_model(serving.series.ticker(), &members));
-    }
-    plan::weigh(plan, &mut members, horizon);
+fn status(plan: &Plan, members: &[Member]) -> Status {
     let missing: Vec<&'static str> =
         members.iter().filter(|member| member.outcome.is_err()).map(|member| member.model).collect();
-    let status = match (plan.validates(), missing.is_empty()) {
+    match (plan.validates(), missing.is_empty()) {
         (false, _) => Status::ShortHistory { prices: plan.fitted().len() },
         (true, true) => Status::Complete,
         (true, false) => Status::Partial { missing },
-    };
-    let last_close = serving.series.close().last().copied().unwrap_or(f64::NAN);
-    let (path, errors) = (plan::path(&members, 0, horizon), plan::combined_errors(plan, &members));
-    let dates = Dates::after(&serving.series, horizon, cancel)?;
-    let basis = Basis { serving, dates, path, errors };
-    Ok(Ensemble { last_close, steps: basis.steps(request.level), members, status, basis })
+    }
 }
 
 fn no_model(ticker: &str, members: &[Member]) -> Error {
     let reason =
         |member: &Member| member.outcome.as_ref().err().map(|failure| (member.model, failure.to_string()));
     Error::NoModel { ticker: ticker.to_owned(), failures: members.iter().filter_map(reason).collect() }
-}
-
-impl Basis {
-    fn steps(&self, level: Level) -> Vec<Step> {
-        let horizon = self.path.len();
-        let widths = interval::half_widths(self.serving.plan.before(0), &self.errors, level, horizon);
-        let step = |((ts, mean), width): ((&Option<Timestamp>, &f64), f64)| Step {
-            ts: *ts,
-            forecast: price_of_log(*mean),
-            lower: price_of_log(mean - width),
-            upper: price_of_log(mean + width),
-        };
-        self.dates.ts().iter().zip(&self.path).zip(widths).map(step).collect()
-    }
 }
 
 #[cfg(test)]
@@ -263,7 +293,7 @@ mod tests {
         let series = Series::new("A".to_owned(), (0..200).map(row).collect(), usize::MAX);
         let request = Request {
             horizon: Horizon::new(5)?,
-            level: Level::new(0.8)?,
+            levels: vec![Level::new(0.8)?],
             models: ModelSet::of(models),
             seed: Seed(1),
             clock: || Duration::ZERO,

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::interval::History;
 use super::member::{Member, MemberFit, Split};
-use super::metrics::{EVALUATED_LEVELS, Scored, Scores};
+use super::metrics::{DieboldMariano, EVALUATED_LEVELS, Score, Scored, Scores, overlap};
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
 use crate::panel::{PricePanel, Series};
-use crate::task::{self, Cancel, Executor, Outcome};
-use crate::{Error, Result};
+use crate::task::{self, Cancel, Cancelled, Executor, Outcome, Panicked};
+use crate::{Error, Result, work};
 
 /// The default number of origins: at the default stride, 20 months.
 pub const DEFAULT_ORIGINS: i64 = 20;
@@ -120,9 +120,10 @@ impl Evaluation {
         &self.request
     }
 
-    /// How many jobs a ticker has at most: every model at each fit, and the scores of each fit.
+    /// How many jobs a ticker has at most: every model at each fit, the forecasts of each fit beside what came, and the
+    /// measures of all.
     pub fn tasks(&self) -> usize {
-        self.fits() * (self.request.models.models().len() + 1)
+        self.fits() * (self.request.models.models().len() + 1) + 1
     }
 
     /// How many bytes a ticker's results take until its forecasts are counted: see `memory.rs`.
@@ -138,7 +139,7 @@ impl Evaluation {
 
     /// A plan for each fit to a series of `n` prices. The last origins count; those whose fit could not be validated are
     /// left out.
-    fn plans(&self, series: &Series) -> Result<Vec<Arc<Plan>>> {
+    fn plans(&self, series: &Series, cancel: &Cancel) -> Result<Vec<Arc<Plan>>> {
         let (n, horizon) = (series.close().len(), self.request.horizon.steps());
         let first = Split::shortest_history() + self.gap;
         let mut origins: Vec<usize> =
@@ -150,7 +151,7 @@ impl Evaluation {
                 found: vec![(series.ticker().to_owned(), n)],
             });
         }
-        let log_prices: Arc<[f64]> = series.log_prices().into();
+        let log_prices = plan::log_prices(series, cancel)?;
         let plan = |origins: &[usize]| {
             let end = origins[0] - self.gap;
             let start = match self.window {
@@ -204,7 +205,7 @@ pub struct Missing {
     pub reason: String,
 }
 
-impl Outcome for Record {}
+impl Outcome for Result<Record, Cancelled> {}
 
 impl Record {
     fn miss(&mut self, model: &'static str, origins: usize, reason: impl FnOnce() -> String) {
@@ -223,6 +224,36 @@ impl Record {
     }
 }
 
+/// A ticker with its measures, or why there are none.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// The ticker.
+    pub ticker: String,
+    /// The measures by model and step, and the models that could not forecast from some origins.
+    pub outcome: Result<(Scores, Vec<Missing>)>,
+}
+
+impl Outcome for Measured {}
+
+/// The measures of each ticker alone.
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn measure(evaluated: Vec<Evaluated>, executor: &dyn Executor, cancel: &Cancel) -> Result<Vec<Measured>> {
+    let flag = cancel.clone();
+    let measured = task::map(executor, cancel, evaluated, move |Evaluated { ticker, outcome }| {
+        let outcome = outcome.and_then(|record| {
+            let mut scores = Scores::default();
+            scores.add_all(&record.scored, &flag)?;
+            Ok((scores, record.failures))
+        });
+        Measured { ticker, outcome }
+    })?;
+    let whole =
+        |one: Result<Measured, Panicked>| one.map_err(|Panicked(message)| Error::Internal { message });
+    measured.into_iter().map(whole).collect()
+}
+
 /// The evaluation of many tickers as one, none of the forecasts kept.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
@@ -233,18 +264,59 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Counts a ticker in.
-    pub fn add(&mut self, evaluated: Evaluated) {
+    /// Counts more tickers in, one after the other so that sums do not depend on the threads.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn with(
+        mut self,
+        evaluated: Vec<Evaluated>,
+        executor: &dyn Executor,
+        cancel: &Cancel,
+    ) -> Result<Summary> {
+        task::one(executor, cancel, move |cancel| {
+            for evaluated in evaluated {
+                self.add(evaluated, cancel)?;
+            }
+            Ok(self)
+        })
+    }
+
+    fn add(&mut self, evaluated: Evaluated, cancel: &Cancel) -> Result<(), Cancelled> {
         let record = match evaluated.outcome {
             Ok(record) => record,
-            Err(error) => return self.failed.push((evaluated.ticker, error)),
+            Err(error) => {
+                self.failed.push((evaluated.ticker, error));
+                return Ok(());
+            }
         };
         let models: BTreeSet<&'static str> = record.scored.iter().map(|scored| scored.model).collect();
         models.into_iter().for_each(|model| *self.tickers.entry(model).or_default() += 1);
-        record.scored.iter().for_each(|scored| self.scores.add(scored));
+        self.scores.add_all(&record.scored, cancel)?;
         for Missing { model, origins, reason } in record.failures {
             self.failures.miss(model, origins, || format!("{}: {reason}", evaluated.ticker));
         }
+        Ok(())
+    }
+
+    /// The statistic of Diebold and Mariano of each of the scores, where origins stand so many days apart.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn diebold_mariano(
+        self,
+        stride: usize,
+        executor: &dyn Executor,
+        cancel: &Cancel,
+    ) -> Result<(Summary, Vec<Option<DieboldMariano>>)> {
+        task::one(executor, cancel, move |cancel| {
+            let test = |score: Score<'_>| {
+                cancel.check()?;
+                Ok(score.differences.diebold_mariano(overlap(score.step, stride)))
+            };
+            let tests = self.scores.iter().map(test).collect::<Result<_>>()?;
+            Ok((self, tests))
+        })
     }
 
     /// The measures by model and step.
@@ -285,7 +357,8 @@ pub fn evaluate(
     cancel: &Cancel,
 ) -> Result<Vec<Evaluated>> {
     let planned = |series: Series| {
-        let plans = evaluation.plans(&series)?;
+        cancel.check()?;
+        let plans = evaluation.plans(&series, cancel)?;
         Ok(Planned { series: Arc::new(series), plans })
     };
     let tickers: Vec<(String, Result<Planned>)> =
@@ -308,7 +381,7 @@ pub fn evaluate(
         let outcome = planned.and_then(|planned| {
             let mut all = Record::default();
             for record in records.by_ref().take(planned.plans.len()) {
-                all.append(record.map_err(|task::Panicked(message)| Error::Internal { message })?);
+                all.append(record.map_err(|Panicked(message)| Error::Internal { message })??);
             }
             Ok(all)
         });
@@ -316,6 +389,9 @@ pub fn evaluate(
     };
     Ok(tickers.into_iter().map(evaluated).collect())
 }
+
+/// Units of [`work`] for a forecast beside what came.
+const SCORED: usize = 20;
 
 /// Compares the forecasts of one fit with what came.
 struct Judge<'a> {
@@ -336,37 +412,33 @@ struct Forecaster {
 }
 
 impl Judge<'_> {
-    fn record(&self, mut members: Vec<Member>, cancel: &Cancel) -> Record {
+    fn record(&self, mut members: Vec<Member>, cancel: &Cancel) -> Result<Record, Cancelled> {
         let origins = self.plan.origins().count();
         let mut record = Record { origins, ..Record::default() };
-        plan::weigh(self.plan, &mut members, self.horizon);
+        plan::weigh(self.plan, &mut members, self.horizon, cancel)?;
         for member in &members {
             if let Err(failure) = &member.outcome {
                 record.miss(member.model, origins, || failure.to_string());
             }
         }
-        let forecasters = self.forecasters(&members);
+        let forecasters = self.forecasters(&members, cancel)?;
         if plan::fits(&members).next().is_none() {
             record.miss(ENSEMBLE, origins, || "no model could forecast".to_owned());
         }
         for number in 0..origins {
-            // A cancelled call has no result, so this one may be of any length.
-            if cancel.check().is_err() {
-                break;
-            }
-            self.score(number, &forecasters, &mut record.scored);
+            self.score(number, &forecasters, &mut record.scored, cancel)?;
         }
-        record
+        Ok(record)
     }
 
     /// The ensemble, if it has a member, every member, and the last price.
-    fn forecasters(&self, members: &[Member]) -> Vec<Forecaster> {
+    fn forecasters(&self, members: &[Member], cancel: &Cancel) -> Result<Vec<Forecaster>, Cancelled> {
         let numbers = || 0..self.plan.origins().count();
         let mut all = Vec::new();
         if plan::fits(members).next().is_some() {
             all.push(Forecaster {
                 model: ENSEMBLE,
-                errors: plan::combined_errors(self.plan, members),
+                errors: plan::combined_errors(self.plan, members, cancel)?,
                 weights: vec![1.0; self.horizon],
                 validated_mae: None,
                 paths: Some(numbers().map(|number| plan::path(members, number, self.horizon)).collect()),
@@ -391,20 +463,31 @@ impl Judge<'_> {
                 paths: None,
             });
         }
-        all
+        Ok(all)
     }
 
     /// Every forecast from an origin, by its number.
-    fn score(&self, number: usize, forecasters: &[Forecaster], scored: &mut Vec<Scored>) {
+    fn score(
+        &self,
+        number: usize,
+        forecasters: &[Forecaster],
+        scored: &mut Vec<Scored>,
+        cancel: &Cancel,
+    ) -> Result<(), Cancelled> {
         let before = self.plan.before(number);
         let outcomes = self.plan.outcomes(number, self.horizon);
-        let history = History::new(before);
-        let widths = self.levels.map(|level| history.half_widths(level, self.horizon));
+        let history = History::new(before, cancel)?;
+        let [first, second] = self.levels;
+        let widths = [
+            history.half_widths(first, self.horizon, cancel)?,
+            history.half_widths(second, self.horizon, cancel)?,
+        ];
         let last = before[before.len() - 1];
         let last_day = self.plan.origins().nth(number).unwrap_or(1) - 1;
         let scale = mean_absolute_change(self.plan.fitted());
-        for forecaster in forecasters {
-            let ratio = history.error_ratio(&forecaster.errors);
+        for forecaster in work::watched(forecasters, SCORED * self.horizon, cancel) {
+            let forecaster = forecaster?;
+            let ratio = history.error_ratio(&forecaster.errors, cancel)?;
             let path = forecaster.paths.as_ref().map(|paths| &paths[number]);
             scored.extend((0..self.horizon).map(|step| Scored {
                 model: forecaster.model,
@@ -419,6 +502,7 @@ impl Judge<'_> {
                 validated_mae: forecaster.validated_mae,
             }));
         }
+        Ok(())
     }
 }
 

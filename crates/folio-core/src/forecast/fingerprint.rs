@@ -4,6 +4,11 @@ use sha2::{Digest, Sha256};
 
 use super::request::Request;
 use crate::panel::PricePanel;
+use crate::task::{Cancel, Cancelled};
+use crate::work;
+
+/// Units of [`work`] for eight bytes.
+const UNITS: usize = 30;
 
 /// The hash over a request and its prices while it is taken. Panels may come in pieces.
 pub struct Fingerprint(Sha256);
@@ -16,25 +21,35 @@ impl Fingerprint {
         fingerprint.text(env!("CARGO_PKG_VERSION"));
         fingerprint.text(context);
         fingerprint.number(request.horizon.steps() as u64);
-        fingerprint.number(request.level.share().to_bits());
+        request.levels.iter().for_each(|level| fingerprint.number(level.share().to_bits()));
         fingerprint.number(request.seed.0);
         fingerprint.text(&request.models.names().join(","));
         fingerprint
     }
 
     /// Adds the prices of a panel, or what is wrong with them.
-    pub fn add(&mut self, panel: &PricePanel) {
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn add(&mut self, panel: &PricePanel, cancel: &Cancel) -> Result<(), Cancelled> {
         for (ticker, series) in panel.columns() {
+            cancel.check()?;
             self.text(ticker);
             match series {
                 Ok(series) => {
+                    self.number(series.times() as u64);
                     self.number(series.close().len() as u64);
-                    series.ts().iter().for_each(|ts| self.0.update(ts.0.to_le_bytes()));
-                    series.close().iter().for_each(|close| self.0.update(close.to_le_bytes()));
+                    for ts in work::watched(series.ts(), UNITS, cancel) {
+                        self.0.update(ts?.0.to_le_bytes());
+                    }
+                    for close in work::watched(series.close(), UNITS, cancel) {
+                        self.0.update(close?.to_le_bytes());
+                    }
                 }
                 Err(error) => self.text(&format!("{error:?}")),
             }
         }
+        Ok(())
     }
 
     /// The fingerprint as 64 hexadecimal digits.
@@ -65,7 +80,7 @@ mod tests {
     fn request() -> Request {
         Request {
             horizon: Horizon::new(5).unwrap(),
-            level: Level::new(0.8).unwrap(),
+            levels: vec![Level::new(0.8).unwrap()],
             models: ModelSet::all(),
             seed: Seed(1),
             clock: || Duration::ZERO,
@@ -83,7 +98,7 @@ mod tests {
 
     fn of(request: &Request, context: &str, panels: &[PricePanel]) -> String {
         let mut fingerprint = Fingerprint::new(request, context);
-        panels.iter().for_each(|panel| fingerprint.add(panel));
+        panels.iter().for_each(|panel| fingerprint.add(panel, &Cancel::default()).unwrap());
         fingerprint.finish()
     }
 
@@ -94,7 +109,7 @@ mod tests {
         assert_eq!(reference.len(), 64);
         let others = [
             of(&Request { horizon: Horizon::new(6).unwrap(), ..request() }, "UTC", &prices),
-            of(&Request { level: Level::new(0.9).unwrap(), ..request() }, "UTC", &prices),
+            of(&Request { levels: vec![Level::new(0.9).unwrap()], ..request() }, "UTC", &prices),
             of(&Request { seed: Seed(2), ..request() }, "UTC", &prices),
             of(&Request { models: ModelSet::new(&["naive"]).unwrap(), ..request() }, "UTC", &prices),
             of(&request(), "Asia/Tokyo", &prices),

@@ -19,6 +19,8 @@
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::request::Level;
+use crate::task::{Cancel, Cancelled};
+use crate::work;
 
 /// The weight of yesterday in the exponentially weighted variance.
 const DECAY: f64 = 0.94;
@@ -32,17 +34,12 @@ const WARM_UP: usize = 30;
 /// A quantile of b independent blocks weighs b against this many of the normal quantile.
 const NORMAL_BLOCKS: f64 = 10.0;
 
+/// Units of [`work`] for the score of one error, found and ranked, and for the square of one change.
+const SCORE: usize = 30;
+const SQUARE: usize = 3;
+
 /// How far the ensemble's own errors may scale the scores of the last price.
 const ERROR_RATIO: std::ops::RangeInclusive<f64> = 0.8..=3.0;
-
-/// Half-widths of the interval of the log price at steps 1 to `horizon`, not decreasing.
-///
-/// `errors` are the ensemble's validated errors, each row with its origin; empty where nothing was validated.
-pub(super) fn half_widths(y: &[f64], errors: &[(usize, Vec<f64>)], level: Level, horizon: usize) -> Vec<f64> {
-    let history = History::new(y);
-    let ratio = history.error_ratio(errors);
-    history.half_widths(level, horizon).into_iter().map(|width| ratio * width).collect()
-}
 
 /// A history with its volatility: what the intervals of every forecaster at its end have in common.
 pub(super) struct History<'a> {
@@ -52,39 +49,43 @@ pub(super) struct History<'a> {
 
 impl History<'_> {
     /// The history of these log prices.
-    pub fn new(y: &[f64]) -> History<'_> {
-        History { y, volatility: Volatility::of(y) }
+    pub fn new<'a>(y: &'a [f64], cancel: &Cancel) -> Result<History<'a>, Cancelled> {
+        Ok(History { y, volatility: Volatility::of(y, cancel)? })
     }
 
-    /// Half-widths of the interval around the last price.
-    pub fn half_widths(&self, level: Level, horizon: usize) -> Vec<f64> {
+    /// Half-widths of the interval of the log price around the last one at steps 1 to `horizon`, not decreasing.
+    pub fn half_widths(&self, level: Level, horizon: usize, cancel: &Cancel) -> Result<Vec<f64>, Cancelled> {
         let normal = Normal::standard().inverse_cdf(0.5 + level.share() / 2.0);
         let mut widest = 0.0f64;
-        (1..=horizon)
+        work::watched(1..=horizon, SCORE * self.y.len(), cancel)
             .map(|step| {
+                let step = step?;
                 let quantile = score_quantile(self.y, &self.volatility, step, level, normal);
                 widest = widest.max(quantile * self.volatility.expected(self.y.len(), step));
-                widest
+                Ok(widest)
             })
             .collect()
     }
 
     /// How much wider the interval of a forecaster with these errors is: its mean score over the last price's, at the
-    /// same origins and steps.
-    pub fn error_ratio(&self, errors: &[(usize, Vec<f64>)]) -> f64 {
+    /// same origins and steps. `errors` are its validated errors, each row with its origin; empty where nothing was
+    /// validated.
+    pub fn error_ratio(&self, errors: &[(usize, Vec<f64>)], cancel: &Cancel) -> Result<f64, Cancelled> {
         let (mut forecaster, mut last_price) = (0.0, 0.0);
-        for (origin, row) in errors {
+        let units = SCORE * errors.first().map_or(0, |(_, row)| row.len());
+        for row in work::watched(errors, units, cancel) {
+            let (origin, row) = row?;
             for (index, error) in row.iter().enumerate() {
                 let scale = self.volatility.expected(*origin, index + 1);
                 forecaster += score(*error, scale).unwrap_or(0.0);
                 last_price += score(self.y[origin + index] - self.y[origin - 1], scale).unwrap_or(0.0);
             }
         }
-        if last_price > 0.0 {
+        Ok(if last_price > 0.0 {
             (forecaster / last_price).clamp(*ERROR_RATIO.start(), *ERROR_RATIO.end())
         } else {
             1.0
-        }
+        })
     }
 }
 
@@ -97,15 +98,18 @@ struct Volatility {
 }
 
 impl Volatility {
-    fn of(y: &[f64]) -> Volatility {
-        let squares: Vec<f64> = y.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).collect();
+    fn of(y: &[f64], cancel: &Cancel) -> Result<Volatility, Cancelled> {
+        let square = |pair: Result<&[f64], Cancelled>| pair.map(|pair| (pair[1] - pair[0]).powi(2));
+        let squares = work::watched(y.windows(2), SQUARE, cancel).map(square);
+        let squares: Vec<f64> = squares.collect::<Result<_, _>>()?;
         let mean = squares.iter().sum::<f64>() / squares.len().max(1) as f64;
         // Origins 0 and 1 have seen no change.
         let mut weighted = vec![mean; 2];
-        for square in squares {
+        for square in work::watched(squares, SQUARE, cancel) {
+            let square = square?;
             weighted.push(DECAY * weighted[weighted.len() - 1] + (1.0 - DECAY) * square);
         }
-        Volatility { weighted, mean }
+        Ok(Volatility { weighted, mean })
     }
 
     /// The standard deviation of the change over `step` days that was expected at `origin`.
@@ -142,6 +146,14 @@ mod tests {
 
     use super::*;
     use crate::task::Seed;
+
+    /// The half-widths of a forecaster with these errors.
+    fn half_widths(y: &[f64], errors: &[(usize, Vec<f64>)], level: Level, horizon: usize) -> Vec<f64> {
+        let cancel = Cancel::default();
+        let history = History::new(y, &cancel).unwrap();
+        let ratio = history.error_ratio(errors, &cancel).unwrap();
+        history.half_widths(level, horizon, &cancel).unwrap().into_iter().map(|width| ratio * width).collect()
+    }
 
     /// A random walk with normal changes, as sums of uniform ones.
     fn walk(seed: u64, n: usize) -> Vec<f64> {

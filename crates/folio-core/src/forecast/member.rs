@@ -99,6 +99,11 @@ pub struct MemberFit {
 }
 
 impl MemberFit {
+    /// Frees the validated errors, which are of no use once the ensemble is combined.
+    pub(super) fn forget_errors(&mut self) {
+        self.errors = Vec::new();
+    }
+
     /// The forecast of the log price, from a fit to the whole history.
     pub fn path(&self) -> &Path {
         &self.paths[self.paths.len() - 1]

@@ -38,7 +38,7 @@ impl Batches {
         threads: usize,
         limit: usize,
     ) -> Result<Batches> {
-        let rows = tickers * request.horizon.steps();
+        let rows = tickers * request.horizon.steps() * request.levels.len();
         Batches::plan(panel, rows, fit_bytes(request), threads, limit)
     }
 
@@ -92,7 +92,7 @@ mod tests {
     fn request() -> Request {
         Request {
             horizon: Horizon::new(252).unwrap(),
-            level: Level::new(0.8).unwrap(),
+            levels: vec![Level::new(0.8).unwrap()],
             models: ModelSet::all(),
             seed: Seed(1),
             clock: || Duration::ZERO,

@@ -29,10 +29,15 @@ use std::collections::BTreeMap;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::model::MODELS;
-use crate::panel::Timestamp;
+use crate::price::Timestamp;
+use crate::task::{Cancel, Cancelled};
+use crate::work;
 
 /// The levels whose intervals an evaluation judges.
 pub const EVALUATED_LEVELS: [f64; 2] = [0.8, 0.95];
+
+/// Units of [`work`] for a forecast that is counted in.
+const COUNTED: usize = 100;
 
 /// With fewer dates than this there is no statistic of Diebold and Mariano: their variance is unknown.
 const MIN_DATES: usize = 3;
@@ -196,6 +201,7 @@ impl Differences {
         let count = self.0.values().map(|(count, _)| *count).sum::<usize>() as f64;
         let mean = self.0.values().map(|(_, sum)| sum).sum::<f64>() / count;
         let sums: Vec<f64> = self.0.values().map(|(count, sum)| sum - *count as f64 * mean).collect();
+        work::count(dates * (overlap + 2));
         let covariance = |lag: usize| sums.iter().zip(&sums[lag..]).map(|(a, b)| a * b).sum::<f64>();
         let bartlett = |lag: usize| 1.0 - lag as f64 / (overlap + 1) as f64;
         let variance =
@@ -229,6 +235,14 @@ pub struct Score<'a> {
 }
 
 impl Scores {
+    /// Counts forecasts in.
+    pub(super) fn add_all(&mut self, all: &[Scored], cancel: &Cancel) -> Result<(), Cancelled> {
+        work::watched(all, COUNTED, cancel).try_for_each(|scored| {
+            self.add(scored?);
+            Ok(())
+        })
+    }
+
     /// Counts a forecast in.
     pub fn add(&mut self, scored: &Scored) {
         let order = MODELS.iter().position(|model| model.name() == scored.model);

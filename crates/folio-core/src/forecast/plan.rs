@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::member::{self, Member, MemberFit, Split};
 use super::request::Request;
 use super::weight;
-use crate::Result;
 use crate::model::Failure;
-use crate::task::{self, Cancel, Executor, Seed};
+use crate::panel::Series;
+use crate::task::{self, Cancel, Cancelled, Executor, Seed};
+use crate::{Result, work};
 
 /// What every model of one ticker reads for one fit.
 #[derive(Debug)]
@@ -74,6 +75,15 @@ impl Plan {
     }
 }
 
+/// The logarithms of a series' prices, for plans to share.
+pub(super) fn log_prices(series: &Series, cancel: &Cancel) -> Result<Arc<[f64]>, Cancelled> {
+    work::watched(series.close(), LOGARITHM, cancel).map(|price| Ok(price?.ln())).collect()
+}
+
+/// Units of [`work`] for a logarithm, and for what one validated error takes in a sum.
+const LOGARITHM: usize = 10;
+const ERROR: usize = 3;
+
 /// Runs every model of every plan: the members of each plan, in the order of the plans.
 pub(super) fn run(
     plans: &[Arc<Plan>],
@@ -111,15 +121,22 @@ pub(super) fn run(
 pub(super) type Errors = Vec<(usize, Vec<f64>)>;
 
 /// Sets the weights of the members that could forecast, and their errors relative to naive's.
-pub(super) fn weigh(plan: &Plan, members: &mut [Member], horizon: usize) {
+pub(super) fn weigh(
+    plan: &Plan,
+    members: &mut [Member],
+    horizon: usize,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
     let mut fits: Vec<&mut MemberFit> =
         members.iter_mut().filter_map(|member| member.outcome.as_mut().ok()).collect();
-    weight::assign(&mut fits, horizon);
+    weight::assign(&mut fits, horizon, cancel)?;
     if let Some(split) = &plan.split {
-        for fit in fits {
+        for fit in work::watched(fits, ERROR * split.origins.len() * horizon, cancel) {
+            let fit = fit?;
             fit.relative_mae = relative_mae(plan.readable(), &split.origins, &fit.errors);
         }
     }
+    Ok(())
 }
 
 /// The forecast log prices of weighed members from an origin, by its number.
@@ -129,16 +146,17 @@ pub(super) fn path(members: &[Member], number: usize, horizon: usize) -> Vec<f64
 }
 
 /// The weighted errors of the members at each origin; the weights sum to one, so they are the ensemble's errors.
-pub(super) fn combined_errors(plan: &Plan, members: &[Member]) -> Errors {
-    let Some(split) = &plan.split else { return Errors::new() };
+pub(super) fn combined_errors(plan: &Plan, members: &[Member], cancel: &Cancel) -> Result<Errors, Cancelled> {
+    let Some(split) = &plan.split else { return Ok(Errors::new()) };
     let voters: Vec<&MemberFit> = fits(members).filter(|fit| !fit.errors.is_empty()).collect();
-    let Some(first) = voters.first() else { return Errors::new() };
+    let Some(first) = voters.first() else { return Ok(Errors::new()) };
     let at =
         |row: usize, step: usize| voters.iter().map(|fit| fit.weights[step] * fit.errors[row][step]).sum();
     let combined = |(row, &origin): (usize, &usize)| {
         (origin, (0..first.errors[row].len()).map(|step| at(row, step)).collect())
     };
-    split.origins.iter().enumerate().map(combined).collect()
+    let units = ERROR * voters.len() * first.errors.first().map_or(0, Vec::len);
+    work::watched(split.origins.iter().enumerate(), units, cancel).map(|row| row.map(combined)).collect()
 }
 
 /// The errors of one member alone.

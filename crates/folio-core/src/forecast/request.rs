@@ -148,8 +148,8 @@ pub type Clock = fn() -> Duration;
 pub struct Request {
     /// How many steps ahead.
     pub horizon: Horizon,
-    /// The level of the interval.
-    pub level: Level,
+    /// The levels of the intervals, at least one.
+    pub levels: Vec<Level>,
     /// The ensemble's models.
     pub models: ModelSet,
     /// The seed from which those of the tickers and models are derived.

@@ -88,7 +88,7 @@ impl ValueOptions {
 
     /// What is asked of the forecast.
     pub fn request(&self, horizon: Horizon, clock: Clock) -> Request {
-        Request { horizon, level: self.level, models: self.models.clone(), seed: self.seed, clock }
+        Request { horizon, levels: vec![self.level], models: self.models.clone(), seed: self.seed, clock }
     }
 
     /// The series of these prices, oldest first.
@@ -130,7 +130,7 @@ mod tests {
         let options = ValueOptions::from_json(&all).unwrap();
         let request = options.request(Horizon::new(3).unwrap(), || std::time::Duration::ZERO);
         assert_eq!(
-            (request.models.names(), request.seed, request.level.share()),
+            (request.models.names(), request.seed, request.levels[0].share()),
             (vec!["naive"], Seed(7), 0.9)
         );
         assert_eq!(options.series(&[1.0; 30]).unwrap().close().len(), 10);

@@ -1,6 +1,8 @@
 //! The pattern of a series with at most one price a day.
 
-use super::{MIN_COVERAGE, MIN_FIT, Pattern, median, mode, month, week};
+use super::pattern::Pattern;
+use super::share::{MIN_COVERAGE, MIN_FIT, median, mode};
+use super::{month, week};
 use crate::calendar::zone::{DAY, Wall, monday, weekday};
 
 /// How many of the newest distances between two days show the pattern: a quarter of daily prices, five years of monthly.

@@ -1,65 +1,11 @@
 //! Days of a month: its end, its first trading day, the third Friday.
 
-use super::week::{MONDAY_TO_FRIDAY, SATURDAY_TO_WEDNESDAY, SUNDAY_TO_THURSDAY, Week};
-use super::{MIN_FIT, mode};
-use crate::calendar::zone::{first_of, month_of, weekday};
+use super::pattern::{MONDAY_TO_FRIDAY, MonthDay, SATURDAY_TO_WEDNESDAY, SUNDAY_TO_THURSDAY};
+use super::share::{MIN_FIT, median, mode};
+use crate::calendar::zone::{month_of, weekday};
 
 /// How many days a stamp may lie beside its day and still be that month's.
 const TOLERANCE: i64 = 3;
-
-/// The day of a month on which a price falls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MonthDay {
-    /// The last.
-    Last,
-    /// The last trading day, of this week where no holidays are known.
-    LastTrading(Week),
-    /// The 30th, or February's last: the month ends of 30/360.
-    Last30,
-    /// The first.
-    First,
-    /// The first trading day.
-    FirstTrading(Week),
-    /// A day of its own, or the last of a month that is shorter.
-    Day(i64),
-    /// The n-th of a weekday: the third Friday.
-    Nth(usize, i64),
-    /// The last of a weekday.
-    LastOf(usize),
-}
-
-impl MonthDay {
-    /// The day in a month, where `trades` knows the trading days of a market with the usual week.
-    pub(crate) fn in_month(self, month: i64, trades: impl Fn(i64, &Week) -> bool) -> i64 {
-        let (first, next) = (first_of(month), first_of(month + 1));
-        match self {
-            MonthDay::Last => next - 1,
-            MonthDay::LastTrading(week) => {
-                (first..next).rev().find(|&day| trades(day, &week)).unwrap_or(next - 1)
-            }
-            MonthDay::Last30 => (first + 29).min(next - 1),
-            MonthDay::First => first,
-            MonthDay::FirstTrading(week) => (first..next).find(|&day| trades(day, &week)).unwrap_or(first),
-            MonthDay::Day(day) => (first + day - 1).min(next - 1),
-            MonthDay::Nth(on, nth) => first + (on + 7 - weekday(first)) as i64 % 7 + 7 * (nth - 1),
-            MonthDay::LastOf(on) => next - 1 - (weekday(next - 1) + 7 - on) as i64 % 7,
-        }
-    }
-
-    fn by_weekdays(self, month: i64) -> i64 {
-        self.in_month(month, |day, week| week[weekday(day)])
-    }
-
-    /// Whether this day is the one of its month, holidays aside.
-    pub(super) fn falls_on(self, day: i64) -> bool {
-        self.by_weekdays(month_of(day).0) == day
-    }
-
-    /// Whether it opens the period that it stands for rather than closing it.
-    fn opens(self) -> bool {
-        matches!(self, MonthDay::First | MonthDay::FirstTrading(_))
-    }
-}
 
 /// The number of the month whose price a day's is: that of the nearest such day if it is near, and else its own month's,
 /// drawn to the period's month where there is one price for several.
@@ -133,6 +79,6 @@ pub(super) fn loose_rule(days: &[i64], every: i64) -> Option<(i64, MonthDay)> {
         return None;
     }
     let (phase, _) = mode(&months.iter().map(|month| month.rem_euclid(every)).collect::<Vec<_>>())?;
-    let middle = super::median(&days.iter().map(|&day| month_of(day).1).collect::<Vec<_>>())?;
+    let middle = median(&days.iter().map(|&day| month_of(day).1).collect::<Vec<_>>())?;
     Some((phase, MonthDay::Day(middle)))
 }

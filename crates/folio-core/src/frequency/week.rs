@@ -2,15 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{MIN_COVERAGE, MIN_FIT, Pattern, mode};
+use super::pattern::{MONDAY_TO_FRIDAY, Pattern, SATURDAY_TO_WEDNESDAY, SUNDAY_TO_THURSDAY, Week};
+use super::share::{MIN_COVERAGE, MIN_FIT, mode};
 use crate::calendar::zone::{DAY, SECOND, Wall, monday, weekday};
-
-/// Which weekdays trade, Monday first.
-pub(crate) type Week = [bool; 7];
-
-pub(crate) const MONDAY_TO_FRIDAY: Week = [true, true, true, true, true, false, false];
-pub(crate) const SUNDAY_TO_THURSDAY: Week = [true, true, true, true, false, false, true];
-pub(crate) const SATURDAY_TO_WEDNESDAY: Week = [true, true, true, false, false, true, true];
 
 /// How much less likely a week is before anything was seen of it, as logarithms: the weeks that many markets have, then
 /// any other.

@@ -1,9 +1,9 @@
 //! The zone in which a series' time stamps are simplest, where nobody says it.
 
-use super::{DAY, median};
+use super::share::{even_step, median};
 use crate::calendar::exchange::Exchange;
-use crate::calendar::zone::{Zone, weekday};
-use crate::panel::Timestamp;
+use crate::calendar::zone::{DAY, Zone, weekday};
+use crate::price::Timestamp;
 
 /// How many of the newest beginnings of a session are looked at: some years of days.
 const SAMPLES: usize = 1_000;
@@ -55,7 +55,7 @@ fn has_one_time(samples: &[Timestamp]) -> bool {
 /// Whether the newest stamps are equally far apart, to which no zone adds anything.
 fn is_even(stamps: &[Timestamp]) -> bool {
     let recent = &stamps[stamps.len().saturating_sub(SAMPLES)..];
-    super::even_step(recent).is_some_and(|step| step * (recent.len() as i64) > 2 * DAY)
+    even_step(recent).is_some_and(|step| step * (recent.len() as i64) > 2 * DAY)
 }
 
 fn cost(samples: &[Timestamp], zone: &Zone) -> Cost {

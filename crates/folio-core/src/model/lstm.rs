@@ -21,25 +21,11 @@ mod train;
 use serde_json::{Value, json};
 
 use self::calibrate::{Calibration, calibrate};
-use self::network::Shape;
+use self::network::SHAPE;
 use self::rollout::rollout;
 use self::train::{Sample, Trained, train};
 use super::{Failure, Fitted, Model, Path, require_observations};
 use crate::task::Task;
-
-/// The size of each network. 8 units did 2 % worse on a sine in noise; 16 did 1 % better on an autoregression and no
-/// better elsewhere, for half as much time again; a second layer of 12 did worse on both.
-const SHAPE: Shape = Shape { layers: 1, hidden: 12 };
-
-/// The units of work of a step of a network, in all lanes.
-const STEP: usize = 1_000;
-
-/// Networks, and blocks of the history of which each leaves out one. 6 did not make it better.
-const MEMBERS: usize = 4;
-
-/// Inputs before an origin that a forecast starts from, in judging, calibrating and serving alike: the networks start
-/// from a zero state and must have forgotten it.
-const WARM_UP: usize = 80;
 
 /// The fewest log prices: each network then has more than two segments to learn from.
 const MIN_OBSERVATIONS: usize = 201;

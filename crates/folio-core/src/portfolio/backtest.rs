@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use ndarray::{Array1, ArrayView1};
 
-use super::covariance::TRADING_DAYS;
 use super::market;
 use super::request::{self, Request};
 use super::universe::Universe;
+use crate::calendar::zone::month_of;
 use crate::input;
 use crate::panel::{ReturnPanel, Timestamp};
 use crate::task::{self, Cancel, Executor, Outcome, Panicked};
@@ -25,7 +25,7 @@ pub const MIN_LOOKBACK: usize = 2;
 pub enum Rebalance {
     /// Every so many trading days.
     Days(usize),
-    /// On the last trading day of each month.
+    /// On the last trading day of each month, which begins at midnight in the market's zone.
     MonthEnd,
 }
 
@@ -48,12 +48,10 @@ impl Rebalance {
 
     /// The rows at whose close weights are chosen, once there are enough returns to look back at. The last row is never one: there
     /// nothing is left to earn, and whether a month ends there is not known.
-    fn dates(self, days: &[Timestamp], lookback: usize) -> Vec<usize> {
-        let month = |row: usize| {
-            let (year, month, _) = days[row].date();
-            (year, month)
-        };
-        let rows = lookback - 1..days.len() - 1;
+    fn dates(self, returns: &ReturnPanel, lookback: usize) -> Vec<usize> {
+        let zone = returns.frequency().zone();
+        let month = |row: usize| month_of(zone.wall(returns.days()[row]).day()).0;
+        let rows = lookback - 1..returns.days().len() - 1;
         match self {
             Rebalance::Days(count) => rows.step_by(count).collect(),
             Rebalance::MonthEnd => rows.filter(|&row| month(row) != month(row + 1)).collect(),
@@ -180,7 +178,7 @@ pub fn run(
     let universe = Universe::new(assets.tickers())?;
     let days = assets.days().len();
     let dates = if days > backtest.lookback {
-        backtest.rebalance.dates(assets.days(), backtest.lookback)
+        backtest.rebalance.dates(&assets, backtest.lookback)
     } else {
         Vec::new()
     };
@@ -273,7 +271,7 @@ fn simulate(
     index: Option<&[f64]>,
     mut choose: impl FnMut(usize, &Array1<f64>) -> Result<Array1<f64>>,
 ) -> Result<Vec<Day>> {
-    let interest = (backtest.request.risk_free_rate.value().ln_1p() / TRADING_DAYS).exp_m1();
+    let interest = (backtest.request.risk_free_rate.value().ln_1p() / returns.periods_per_year()).exp_m1();
     let mut account = Account::new(&start);
     let mut benchmark = Account::new(market);
     let (mut followed, mut risk_free, mut highest, mut before) = (1.0, 1.0, 1.0_f64, 1.0);

@@ -1,4 +1,4 @@
-//! Covariance matrices of daily returns, annualised.
+//! Covariance matrices of the returns of one period, annualised.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
@@ -8,9 +8,6 @@ use crate::panel::ReturnPanel;
 use crate::task::Cancel;
 use crate::work::{self, watched};
 use crate::{Error, Result};
-
-/// Trading days a year: what daily variances and means are multiplied by.
-pub const TRADING_DAYS: f64 = 252.0;
 
 /// The span of `exp_cov` in days, PyPortfolioOpt's default.
 const DEFAULT_SPAN: f64 = 180.0;
@@ -131,7 +128,7 @@ impl CovarianceMethod {
     /// [`Error::NotPositiveSemidefinite`] for a Gerber matrix that is not, [`Error::Cancelled`].
     pub fn estimate(self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Covariance> {
         let universe = Universe::new(panel.tickers())?;
-        let returns = panel.returns();
+        let (returns, periods) = (panel.returns(), panel.periods_per_year());
         if returns.nrows() < 2 {
             let found = panel.tickers().iter().map(|ticker| (ticker.clone(), returns.nrows())).collect();
             return Err(Error::TooShort { need: 2, found });
@@ -148,13 +145,13 @@ impl CovarianceMethod {
         }
         if let CovarianceMethod::Gerber { threshold } = self {
             // Not positive semidefinite by construction, though it is in practice: so it is checked.
-            return Covariance::new(universe, gerber(returns, threshold, cancel)? * TRADING_DAYS, cancel);
+            return Covariance::new(universe, gerber(returns, threshold, cancel)? * periods, cancel);
         }
-        let (daily, shrinkage) = self.daily(returns, cancel)?;
-        Ok(Covariance { universe, matrix: daily * TRADING_DAYS, shrinkage })
+        let (matrix, shrinkage) = self.of_a_period(returns, cancel)?;
+        Ok(Covariance { universe, matrix: matrix * periods, shrinkage })
     }
 
-    fn daily(self, returns: &Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, Option<f64>)> {
+    fn of_a_period(self, returns: &Array2<f64>, cancel: &Cancel) -> Result<(Array2<f64>, Option<f64>)> {
         let days = returns.nrows() as f64;
         if let CovarianceMethod::Semi { benchmark } = self {
             let shortfalls = returns.mapv(|value| (value - benchmark).min(0.0));

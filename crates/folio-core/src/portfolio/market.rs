@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use ndarray::{Array1, Array2, ArrayView1};
 use serde_json::Value;
 
-use super::covariance::{Covariance, TRADING_DAYS};
+use super::covariance::Covariance;
 use super::universe::Universe;
+use crate::frequency::PeriodsPerYear;
 use crate::input;
 use crate::panel::{ReturnPanel, Series};
 use crate::task::{Cancel, Cancelled};
@@ -60,13 +61,13 @@ impl RiskAversion {
         input::within("risk_aversion", delta, |delta| delta > 0.0, "over 0").map(RiskAversion)
     }
 
-    /// The price of risk that the daily prices of a market index imply: mean excess return over variance, both a
-    /// year (PyPortfolioOpt's `market_implied_risk_aversion`).
+    /// The price of risk that the prices of a market index imply: mean excess return over variance, both a year
+    /// (PyPortfolioOpt's `market_implied_risk_aversion`).
     ///
     /// # Errors
     /// [`Error::TooShort`] under three prices, [`Error::InvalidArgument`] where the index did not beat the
     /// risk-free rate or did not move, since then no equilibrium has it as the market.
-    pub fn implied(index: &Series, risk_free_rate: f64) -> Result<RiskAversion> {
+    pub fn implied(index: &Series, risk_free_rate: f64, periods: PeriodsPerYear) -> Result<RiskAversion> {
         let returns: Vec<f64> = index.close().windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect();
         if returns.len() < 2 {
             let found = vec![(index.ticker().to_owned(), index.close().len())];
@@ -75,7 +76,8 @@ impl RiskAversion {
         let days = returns.len() as f64;
         let mean = returns.iter().sum::<f64>() / days;
         let variance = returns.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (days - 1.0);
-        let delta = (mean * TRADING_DAYS - risk_free_rate) / (variance * TRADING_DAYS);
+        let periods = periods.of(index.frequency());
+        let delta = (mean * periods - risk_free_rate) / (variance * periods);
         if delta.is_finite() && delta > 0.0 {
             return Ok(RiskAversion(delta));
         }
@@ -86,7 +88,7 @@ impl RiskAversion {
                 "over 0: {} returned {:.2} % a year, which does not exceed the risk-free rate of {:.2} %; give \
                  risk_aversion, for example {DEFAULT_RISK_AVERSION}, or a longer history",
                 index.ticker(),
-                mean * TRADING_DAYS * 100.0,
+                mean * periods * 100.0,
                 risk_free_rate * 100.0
             ),
         })
@@ -143,7 +145,7 @@ pub struct Market<'a> {
     pub risk_free_rate: f64,
     /// The market's weights, from which the tracking error is measured where no benchmark is named.
     pub market_weights: Option<&'a Array1<f64>>,
-    /// The daily returns, a row for each day and a column for each ticker, for `min_cvar` and `min_cdar`.
+    /// The returns, a row for each period and a column for each ticker, for `min_cvar` and `min_cdar`.
     pub history: Option<&'a Array2<f64>>,
 }
 
@@ -276,17 +278,17 @@ pub fn implied_returns(
     covariance.matrix().dot(weights) * risk_aversion.value() + risk_free_rate
 }
 
-/// The compound return a year of each ticker: (the product of 1 + r)^(252 / T) - 1.
+/// The compound return a year of each ticker: (the product of 1 + r)^(periods a year / T) - 1.
 ///
 /// # Errors
 /// [`Cancelled`].
 pub fn historical_returns(panel: &ReturnPanel, cancel: &Cancel) -> Result<Array1<f64>, Cancelled> {
-    let days = panel.returns().nrows();
+    let (days, periods) = (panel.returns().nrows(), panel.periods_per_year());
     let compound = |column: ArrayView1<'_, f64>| {
         cancel.check()?;
         work::count(days * LOGARITHM);
         let logarithm = column.iter().map(|value| value.ln_1p()).sum::<f64>();
-        Ok((logarithm * TRADING_DAYS / days as f64).exp_m1())
+        Ok((logarithm * periods / days as f64).exp_m1())
     };
     panel.returns().columns().into_iter().map(compound).collect()
 }

@@ -1,13 +1,14 @@
 //! From a forecast to a Black-Litterman view.
 //!
-//! A forecast of the log price h days ahead, relative to the last one, is the annual simple return
+//! A forecast of the log price h periods ahead, of which a year has n, relative to the last one, is the annual simple
+//! return
 //!
 //! ```text
-//! r = exp((252 / h) (log forecast - log last)) - 1
+//! r = exp((n / h) (log forecast - log last)) - 1
 //! ```
 //!
 //! Its uncertainty is that of the calibrated interval: with the half-width w of the log price at a level whose normal
-//! quantile is z, the standard deviation of the log price is w / z, that of the annual log return 252 / h times as
+//! quantile is z, the standard deviation of the log price is w / z, that of the annual log return n / h times as
 //! much, and that of r by the delta method (1 + r) times that. The view's variance is its square. It is large, as the
 //! error of a forecast of a month is when it is taken for a year, and so the posterior moves little: that is what the
 //! out-of-sample errors say.
@@ -15,21 +16,19 @@
 use serde_json::{Value, json};
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::covariance::TRADING_DAYS;
 use super::views::MAX_VIEW_RETURN;
 
 /// The view that a step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance. The step
-/// lies `steps` trading days after the price `last_close`, and the interval under `upper` holds a share `level` of the
-/// outcomes. `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
+/// lies `years` after the price `last_close`, and the interval under `upper` holds a share `level` of the outcomes.
+/// `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
 pub fn view_of_step(
     ticker: &str,
     last_close: f64,
     forecast: f64,
     upper: f64,
-    steps: usize,
+    years: f64,
     level: f64,
 ) -> Option<Value> {
-    let years = steps as f64 / TRADING_DAYS;
     let annual = ((forecast / last_close).ln() / years).exp() - 1.0;
     let normal = Normal::standard().inverse_cdf(0.5 + level / 2.0);
     let deviation = (1.0 + annual) * (upper / forecast).ln() / normal / years;
@@ -41,9 +40,10 @@ pub fn view_of_step(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frequency::TRADING_DAYS;
 
     fn view_of(last_close: f64, forecast: f64, upper: f64, steps: usize) -> Option<Value> {
-        view_of_step("A", last_close, forecast, upper, steps, 0.8)
+        view_of_step("A", last_close, forecast, upper, steps as f64 / TRADING_DAYS, 0.8)
     }
 
     #[test]

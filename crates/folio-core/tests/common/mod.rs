@@ -22,7 +22,7 @@ pub fn task() -> Task {
 pub fn request(models: &[&str], horizon: i64) -> Request {
     Request {
         horizon: Horizon::new(horizon).unwrap(),
-        level: Level::new(0.8).unwrap(),
+        levels: vec![Level::new(0.8).unwrap()],
         models: if models.is_empty() { ModelSet::all() } else { ModelSet::new(models).unwrap() },
         seed: Seed(42),
         clock: || Duration::ZERO,

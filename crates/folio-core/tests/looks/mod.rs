@@ -7,7 +7,9 @@ mod portfolio_support;
 
 use std::collections::BTreeMap;
 
-use folio_core::forecast::forecast;
+use folio_core::forecast::{
+    self, Evaluation, FitWindow, Level, Schedule, Summary, evaluate, forecast, measure,
+};
 use folio_core::model::{MODELS, Model};
 use folio_core::panel::{PricePanel, ReturnPanel};
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
@@ -37,7 +39,11 @@ fn computation(name: impl Into<String>, run: impl Fn(&Cancel) + 'static) -> Comp
 /// All of them.
 pub fn computations() -> Vec<Computation> {
     let models = MODELS.iter().map(|model| of_model(*model));
-    models.chain([of_many_tickers()]).chain(of_portfolios()).chain(of_shares()).collect()
+    models
+        .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation()])
+        .chain(of_portfolios())
+        .chain(of_shares())
+        .collect()
 }
 
 fn of_model(model: &'static dyn Model) -> Computation {
@@ -57,6 +63,38 @@ fn of_many_tickers() -> Computation {
         let request = common::request(&["naive", "drift"], 252);
         let all = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
         assert_eq!(all.len(), 200);
+    })
+}
+
+/// So many prices that each loop over them is long.
+fn of_a_long_series() -> Computation {
+    let panel = large_market(1, 30_000);
+    computation("forecast, a long series", move |cancel| {
+        let levels = [0.5, 0.8, 0.95].map(|level| Level::new(level).expect("a level"));
+        let request = forecast::Request { levels: levels.to_vec(), ..common::request(&["naive"], 252) };
+        let reports = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
+        assert!(reports[0].outcome.is_ok());
+    })
+}
+
+/// Many forecasts beside what came, and their measures.
+fn of_an_evaluation() -> Computation {
+    let panel = large_market(2, 1_500);
+    computation("evaluate", move |cancel| {
+        let schedule = Schedule {
+            origins: 100,
+            stride: Some(1),
+            gap: 0,
+            refit_every: 100,
+            window: FitWindow::Rolling,
+            history: 300,
+        };
+        let request = common::request(&["naive", "drift", "theta"], 252);
+        let evaluation = Evaluation::new(request, &schedule).expect("a schedule");
+        let all = evaluate(panel.clone(), &evaluation, &Inline, cancel).expect("records");
+        measure(all.clone(), &Inline, cancel).expect("measures");
+        let summary = Summary::default().with(all, &Inline, cancel).expect("a summary");
+        assert!(summary.diebold_mariano(1, &Inline, cancel).is_ok());
     })
 }
 

@@ -18,13 +18,19 @@ pub const TICKERS: [&str; 20] = [
     "PG", "RRC", "UNH", "WMT", "XOM",
 ];
 
+/// A day in microseconds.
+const DAY: i64 = 86_400_000_000;
+
 fn series(text: &str) -> Vec<Series> {
     let mut lines = text.lines();
     let tickers: Vec<&str> = lines.next().unwrap().split(',').skip(1).collect();
     let mut columns = vec![Vec::new(); tickers.len()];
-    for (day, line) in lines.enumerate() {
-        for (column, price) in columns.iter_mut().zip(line.split(',').skip(1)) {
-            let ts = Timestamp(day as i64 * 86_400_000_000);
+    for line in lines {
+        let mut fields = line.split(',');
+        let date: jiff::civil::Date = fields.next().unwrap().parse().unwrap();
+        let days = (date - jiff::civil::date(1970, 1, 1)).get_days();
+        let ts = Timestamp(i64::from(days) * DAY);
+        for (column, price) in columns.iter_mut().zip(fields) {
             column.push(PriceRow { ts, close: price.parse().unwrap() });
         }
     }
@@ -63,16 +69,22 @@ pub fn returns() -> ReturnPanel {
     returns_of(&TICKERS)
 }
 
-/// A panel of made returns: prices are their products.
+/// The day of this number from Monday to Friday, of which 5 January 1970 is the first.
+pub fn trading_day(number: usize) -> Timestamp {
+    let number = number as i64;
+    Timestamp((4 + number / 5 * 7 + number % 5) * DAY)
+}
+
+/// A panel of made returns: prices are their products, a day from Monday to Friday each.
 pub fn panel_of(columns: &[(&str, Vec<f64>)]) -> ReturnPanel {
     let columns = columns
         .iter()
         .map(|(ticker, returns)| {
             let mut close = 100.0;
-            let mut rows = vec![PriceRow { ts: Timestamp(0), close }];
+            let mut rows = vec![PriceRow { ts: trading_day(0), close }];
             for (day, value) in returns.iter().enumerate() {
                 close *= 1.0 + value;
-                rows.push(PriceRow { ts: Timestamp(day as i64 + 1), close });
+                rows.push(PriceRow { ts: trading_day(day + 1), close });
             }
             ((*ticker).to_owned(), Series::new((*ticker).to_owned(), rows, usize::MAX))
         })
@@ -89,7 +101,7 @@ pub fn large_market(assets: usize, days: usize) -> PricePanel {
         let mut price = 100.0;
         let row = |(day, market): (usize, &f64)| {
             price *= (0.0003 + market * (0.5 + asset as f64 / assets as f64) + 0.05 * noise()).exp();
-            PriceRow { ts: Timestamp(day as i64 * 86_400_000_000), close: price }
+            PriceRow { ts: trading_day(day), close: price }
         };
         let ticker = format!("T{asset:04}");
         let rows = market.iter().enumerate().map(row).collect();

@@ -2,9 +2,9 @@
 
 use super::arma::{Arma, Matrix, Vector};
 use super::css::{ConditionalLeastSquares, MAX_STEPS, Start, hannan_rissanen, long_residuals};
+use super::estimate::{Estimate, Order};
 use super::likelihood::{Likelihood, Profile};
 use super::optimize::{cholesky, inverse, minimize, scaled_identity};
-use super::{Estimate, Order};
 use crate::task::{Cancel, Cancelled};
 
 /// A fit has converged where the next step would gain less than this in the log-likelihood.

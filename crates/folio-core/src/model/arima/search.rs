@@ -2,8 +2,8 @@
 //! package for R, Journal of Statistical Software 27(3), section 3.2.
 
 use super::arma::MAX_LAG;
+use super::estimate::{Estimate, Order};
 use super::fit::{Fitter, Working};
-use super::{Estimate, Order};
 use crate::task::{Cancel, Cancelled};
 
 /// The largest p + q.

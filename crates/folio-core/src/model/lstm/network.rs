@@ -25,6 +25,17 @@ pub(super) struct Shape {
     pub hidden: usize,
 }
 
+/// The size of each network. 8 units did 2 % worse on a sine in noise; 16 did 1 % better on an autoregression and no
+/// better elsewhere, for half as much time again; a second layer of 12 did worse on both.
+pub(super) const SHAPE: Shape = Shape { layers: 1, hidden: 12 };
+
+/// The units of work of a step of a network, in all lanes.
+pub(super) const STEP: usize = 1_000;
+
+/// Inputs before an origin that a forecast starts from, in judging, calibrating and serving alike: the networks start
+/// from a zero state and must have forgotten it.
+pub(super) const WARM_UP: usize = 80;
+
 impl Shape {
     fn inputs(self, layer: usize) -> usize {
         if layer == 0 { 1 } else { self.hidden }

@@ -1,8 +1,7 @@
 //! Forecasts of many steps from many origins: one row of a batch each.
 
 use super::lanes::{self, Kernel, LANES, Lanes, Vector};
-use super::network::Tape;
-use super::{SHAPE, STEP, WARM_UP};
+use super::network::{SHAPE, STEP, Tape, WARM_UP};
 use crate::model::Failure;
 use crate::task::Task;
 use crate::work;

@@ -8,7 +8,7 @@ use std::fmt;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
-use super::encoding;
+use super::{encoding, memory};
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak calendars evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak valgrind calendars evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ test-cluster: setup ## the client tests only: cancel, threads, concurrency
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
 	@scripts/soak.sh $(MINUTES)
+
+FILES ?=
+valgrind: setup ## pg_regress (or FILES="desk charts") in a server under valgrind, an hour: no error with our functions
+	@scripts/valgrind.sh $(FILES)
 
 calendars: ## the trading days of the exchanges anew, from the package that bench/calendars/requirements.txt names
 	@scripts/calendars.sh

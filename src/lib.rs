@@ -51,7 +51,7 @@ extension_sql_file!("../sql/desk/seal.sql", name = "desk_seal", requires = ["com
 /// Called by the server when the library is loaded, in the postmaster if it is preloaded. Starts no thread.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    backend::memory::keep();
+    backend::memory::register();
     backend::settings::register();
     backend::budget::register();
     backend::inject::register();

@@ -6,7 +6,10 @@
 //! outside are counted before they are taken all the same; this is for what no count foresees, a machine that has no more.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use pgrx::pg_sys;
 
 use super::inject;
 use super::report::{Report, SqlState};
@@ -67,12 +70,41 @@ fn release() -> bool {
     true
 }
 
-/// Keeps memory aside, if none is, and forgets that a call before had to take it.
+/// Keeps memory aside, if none is, and forgets that a call before had to take it; if there is none to keep, the call that
+/// comes ends with that error at its first look.
+///
+/// An allocation that fails while nothing is kept ends the process. So this is done wherever a call begins or has ended
+/// well, and at the end of each transaction and savepoint, which every error comes to.
 pub fn keep() {
-    EXHAUSTED.store(false, Ordering::Release);
     if KEPT.load(Ordering::Acquire).is_null() {
         // SAFETY: the layout has a size. Its pages are not touched, so they take no memory until they are needed.
-        KEPT.store(unsafe { System.alloc(RESERVE) }, Ordering::Release);
+        let kept = unsafe { System.alloc(RESERVE) };
+        if kept.is_null() {
+            return;
+        }
+        KEPT.store(kept, Ordering::Release);
+    }
+    EXHAUSTED.store(false, Ordering::Release);
+}
+
+/// Keeps memory aside from now on, for the life of the process.
+pub fn register() {
+    unsafe extern "C-unwind" fn at_end(_event: pg_sys::XactEvent::Type, _: *mut c_void) {
+        keep();
+    }
+    unsafe extern "C-unwind" fn at_end_of_sub(
+        _event: pg_sys::SubXactEvent::Type,
+        _this: pg_sys::SubTransactionId,
+        _parent: pg_sys::SubTransactionId,
+        _: *mut c_void,
+    ) {
+        keep();
+    }
+    keep();
+    // SAFETY: on the main thread, once, as the library is loaded; the callbacks neither raise nor allocate in Rust.
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_end), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_end_of_sub), std::ptr::null_mut());
     }
 }
 

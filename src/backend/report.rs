@@ -8,7 +8,7 @@ use std::fmt;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
-use super::encoding;
+use super::{encoding, memory};
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,9 @@ impl Report {
 
 /// The value, or the error raised: what every SQL function ends with.
 pub fn or_raise<T>(result: Result<T>) -> T {
-    result.unwrap_or_else(|report| report.raise())
+    let value = result.unwrap_or_else(|report| report.raise());
+    memory::keep();
+    value
 }
 
 /// What the next error says, in the server's encoding.

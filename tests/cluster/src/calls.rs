@@ -64,7 +64,7 @@ pub const OTHERS: &[Call] = &[
     call("SELECT forecast_values('{1,2,3,4,5,6,7,8,9,10,11,12}', 2, '{\"models\": [\"naive\", \"theta\"]}')"),
     call("SELECT forecast_agg(ts, close, 2) FROM prices WHERE ticker = 'A'"),
     call("SELECT forecast_agg(ts, close, 2, '{\"models\": [\"naive\"]}') FROM prices WHERE ticker = 'A'"),
-    call("SELECT forecast_view('A', 100, 101, 105, 5, 0.8)"),
+    call("SELECT forecast_view('A', 100, 101, 105, 5, 0.8, 252)"),
     call(
         "SELECT bl_posterior('{{0.04,0.01},{0.01,0.09}}', '{0.05,0.06}', '{{1,0}}', '{0.07}', '{0.01}', 0.05)",
     ),

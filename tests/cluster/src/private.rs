@@ -41,6 +41,13 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The log goes with the cluster, and says what the sessions cannot.
+            let log = std::fs::read(format!("{}/log", self.host)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<&str> = log.lines().filter(|line| is_crash(line)).collect();
+            eprintln!("cluster {}, lines of a crash in its log: {lines:#?}", self.name);
+        }
         let _ = Command::new("scripts/cluster.sh").args(["stop", &self.name]).current_dir(project()).status();
     }
 }
@@ -78,6 +85,10 @@ const CRON_DATABASE: &str = "postgres";
 
 /// What the server's log says of a process that a signal ended.
 const CRASH: &str = "was terminated by signal";
+
+fn is_crash(line: &str) -> bool {
+    line.contains(CRASH) || line.contains("PANIC:")
+}
 
 impl Cluster {
     /// A database in it with the extension and nothing else.
@@ -121,10 +132,7 @@ impl Cluster {
     pub fn crashes(&self) -> Vec<String> {
         let log = std::fs::read(format!("{}/log", self.host)).expect("the server's log");
         let log = String::from_utf8_lossy(&log);
-        log.lines()
-            .filter(|line| line.contains(CRASH) || line.contains("PANIC:"))
-            .map(str::to_owned)
-            .collect()
+        log.lines().filter(|line| is_crash(line)).map(str::to_owned).collect()
     }
 
     /// No process of the cluster was ended by a signal.

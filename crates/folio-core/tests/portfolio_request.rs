@@ -555,3 +555,26 @@ fn arguments_are_validated() {
     let market = Request { prior: Some(Prior::Market), ..Request::default() };
     assert!(matches!(run(&market), Err(Error::InvalidArgument { argument: "prior", .. })));
 }
+
+#[test]
+fn a_matrix_at_the_ends_of_its_range_is_repaired_or_refused() {
+    for method in ["spectral", "diag"] {
+        for size in [1e-308, 1e-160, 1e-20, 1.0, 1e150, 1e151, 1e308, f64::MAX] {
+            let matrix = ndarray::arr2(&[[size, -size, size], [-size, size, size], [size, size, size]]);
+            let method = FixMethod::parse(method).unwrap();
+            match fix_nonpositive_semidefinite(matrix.view(), method, &Cancel::default()) {
+                Ok(fixed) => {
+                    assert!(size <= 1e150, "{size:e}");
+                    assert!(fixed.matrix.iter().all(|element| element.is_finite()), "{size:e}: {fixed:?}");
+                    assert!(
+                        fixed.smallest_eigenvalue.is_finite() && fixed.largest_change.is_finite(),
+                        "{size:e}"
+                    );
+                    // Of a matrix that is next to nothing its eigenvalues are nothing.
+                    assert!(fixed.smallest_eigenvalue < 0.0 || size < 1e-150, "{size:e}: {fixed:?}");
+                }
+                Err(error) => assert!(size > 1e150, "{size:e}: {error}"),
+            }
+        }
+    }
+}

@@ -102,10 +102,14 @@ pub struct Fixed {
     pub largest_change: f64,
 }
 
+/// The largest element whose square, in a sum over the rows, is a number.
+const LARGEST: f64 = 1e150;
+
 /// Makes a symmetric matrix positive semidefinite; one that is stays as it is.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a matrix that is not square, finite and symmetric; [`Error::SolverFailed`];
+/// [`Error::InvalidArgument`] for a matrix that is not square, finite and symmetric, or beyond [`LARGEST`];
+/// [`Error::SolverFailed`];
 /// [`Error::Cancelled`].
 pub fn fix_nonpositive_semidefinite(
     matrix: ArrayView2<'_, f64>,
@@ -114,6 +118,15 @@ pub fn fix_nonpositive_semidefinite(
 ) -> Result<Fixed> {
     let size = matrix.nrows();
     check_symmetric("matrix", matrix, size, cancel)?;
+    if let Some(element) = matrix.iter().find(|element| element.abs() > LARGEST) {
+        return Err(Error::InvalidArgument {
+            argument: "matrix",
+            value: format!("an element of {element:e}"),
+            expected: format!(
+                "elements of at most {LARGEST:e}: divide the matrix by a number, and multiply what comes by it"
+            ),
+        });
+    }
     let given: Array2<f64> = (&matrix + &matrix.t()) / 2.0;
     let (values, vectors) = linalg::eigen(given.view(), cancel)?;
     let smallest_eigenvalue = values.first().copied().unwrap_or_default();

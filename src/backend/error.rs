@@ -15,7 +15,7 @@ impl From<Error> for Report {
     fn from(error: Error) -> Report {
         if error == Error::Cancelled {
             if memory::exhausted() {
-                return memory::out_of_memory();
+                return Report::out_of_memory();
             }
             // Work on this thread saw the interrupt before the server did, which says what it is: a cancel, a time-out.
             if let Err(interrupt) = server::check_interrupts() {

@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use pgrx::pg_sys;
 
 use super::inject;
-use super::report::{Report, SqlState};
 
 /// What is kept aside: more than all threads of a call allocate between two looks at the flag.
 const RESERVE_BYTES: usize = 16 << 20;
@@ -111,14 +110,4 @@ pub fn register() {
 /// Whether an allocation has failed: the call is to end.
 pub fn exhausted() -> bool {
     EXHAUSTED.load(Ordering::Acquire)
-}
-
-/// What a call ends with then.
-pub fn out_of_memory() -> Report {
-    Report::new(
-        SqlState::OUT_OF_MEMORY,
-        "out of memory",
-        "The system refused an allocation; what the call had is free again.",
-        "Lower folio.memory_limit or set folio.max_memory, so that calls keep to what the machine has.",
-    )
 }

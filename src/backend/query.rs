@@ -158,7 +158,7 @@ impl<'a> Receiver<'a> {
     fn take(&mut self, row: &Row<'_>) -> bool {
         match catch_unwind(AssertUnwindSafe(|| (self.each)(row))) {
             Ok(Ok(_)) if memory::exhausted() => {
-                self.outcome = Err(memory::out_of_memory());
+                self.outcome = Err(Report::out_of_memory());
                 false
             }
             Ok(Ok(flow)) => flow.is_continue(),

@@ -83,6 +83,16 @@ impl Report {
         Report { state, message: message.into(), detail, hint, context: None }
     }
 
+    /// What a call ends with to which the system has refused memory.
+    pub fn out_of_memory() -> Report {
+        Report::new(
+            SqlState::OUT_OF_MEMORY,
+            "out of memory",
+            "The system refused an allocation; what the call had is free again.",
+            "Lower folio.memory_limit or set folio.max_memory, so that calls keep to what the machine has.",
+        )
+    }
+
     /// What must not happen, and what the user can do about it.
     pub fn internal(message: impl Into<String>, detail: impl Into<String>) -> Report {
         let hint = "This is a defect of pg_folio; the session goes on. Please report this text.";

@@ -21,7 +21,6 @@ use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
 use crate::backend::datum::Json;
-use crate::backend::memory;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
@@ -118,7 +117,7 @@ impl State {
             if need_bytes > limit_bytes {
                 return Err(Error::MemoryLimit { need_bytes, limit_bytes }.into());
             }
-            self.rows.try_reserve_exact(more).map_err(|_| memory::out_of_memory())?;
+            self.rows.try_reserve_exact(more).map_err(|_| Report::out_of_memory())?;
             GROUP_BYTES.set(need_bytes);
         }
         self.rows.push(row);

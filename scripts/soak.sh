@@ -15,7 +15,11 @@ with_cluster() {
   export FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST
 }
 
-soak_test() { cargo test -q -p cluster-tests --test "$1" "$2" -- --nocapture --test-threads=1; }
+soak_test() {
+  local features=()
+  [ "$FOLIO_TEST_CONF" = default ] || features=(--features "$FOLIO_TEST_CONF")
+  cargo test -q -p cluster-tests "${features[@]}" --test "$1" "$2" -- --nocapture --test-threads=1
+}
 
 # Transactions a second of pgbench -S, alone and beside 8 sessions that compute.
 pgbench_beside() {

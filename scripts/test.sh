@@ -57,12 +57,13 @@ cluster() {
 
 # clients CONF [ARGUMENT...]   the clients' tests against a cluster with CONF.conf
 clients() {
-  local conf=$1
+  local conf=$1 features=()
   shift
+  [ "$conf" = default ] || features=(--features "$conf")
   say "  against a cluster with $conf.conf"
   start_cluster "$conf" "$conf"
   FOLIO_TEST_CONF=$conf FOLIO_TEST_HOST=$(scripts/cluster.sh path "$conf") \
-    cargo test -p cluster-tests "$@" -- --test-threads=1 # they measure time and count threads
+    cargo test -p cluster-tests "${features[@]}" "$@" -- --test-threads=1 # they measure time and count threads
 }
 
 # --- running them ---------------------------------------------------------------------------------------------------

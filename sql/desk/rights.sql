@@ -87,7 +87,8 @@ BEGIN
     PERFORM folio_internal.change_grants('REVOKE %s FROM %s', role);
 END $$;
 
--- Refuses whoever was not given the desk, with the way to get it. Everybody may call it.
+-- Refuses whoever was not given the desk, with the way to get it. Everybody may call it, and nothing else of ours, so each of the
+-- desk's functions begins with it.
 CREATE FUNCTION folio_internal.require_desk() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

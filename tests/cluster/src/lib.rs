@@ -66,11 +66,6 @@ pub fn is_preloaded() -> bool {
     }
 }
 
-/// Whether pg_cron is in `shared_preload_libraries` too.
-pub fn is_cron() -> bool {
-    variable("FOLIO_TEST_CONF") == "cron"
-}
-
 /// A session of the superuser in database `name`.
 pub fn connect(name: &str) -> Client {
     connect_at(&host(), name)
@@ -86,10 +81,28 @@ fn config(host: &str, name: &str) -> Config {
     config
 }
 
+/// What no machine takes, however busy, so that what lasts longer does not end: a guard, not a measure. How soon a call ends is
+/// judged by the work between two looks in the engine's tests, and by the clock in a soak.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The first in `make test`, which must not depend on who else computes; the second in a soak.
 pub fn soak_or<T>(test: T, soak: T) -> T {
     if std::env::var_os("FOLIO_TEST_SOAK").is_some() { soak } else { test }
 }
+
+/// The tables of the desk's results, those that others refer to first.
+pub const RESULT_TABLES: [&str; 10] = [
+    "portfolio",
+    "run",
+    "failure",
+    "forecast",
+    "forecast_member",
+    "weight",
+    "trade",
+    "view",
+    "outcome",
+    "value",
+];
 
 /// A new database with the extension on its search path, dropped with the value. Tests run at the same time, each in
 /// its own.

@@ -4,7 +4,7 @@
 //! `folio.max_threads` is the number of cores here, since it can be set at the server's start only.
 
 use cluster_tests::load;
-use cluster_tests::{Database, backend, is_preloaded, soak_or};
+use cluster_tests::{Database, backend, soak_or};
 use postgres::Client;
 use std::collections::HashMap;
 use std::thread;
@@ -42,10 +42,8 @@ fn max_threads(session: &mut Client) -> usize {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "needs shared memory")]
 fn many_sessions_compute_on_no_more_threads_than_allowed() {
-    if !is_preloaded() {
-        return; // without shared memory each session has its own cap
-    }
     let database = Database::with_prices();
     let threads = max_threads(&mut database.session());
     let quiet = is_quiet();
@@ -73,10 +71,8 @@ fn done(watcher: &mut Client, pids: &[i32]) -> Option<HashMap<i32, i32>> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "needs shared memory")]
 fn many_sessions_share_fairly() {
-    if !is_preloaded() {
-        return;
-    }
     let database = Database::with_prices();
     let mut watcher = database.session();
     let threads = max_threads(&mut watcher);

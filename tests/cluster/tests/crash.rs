@@ -98,6 +98,7 @@ fn moment(index: u32, spread: Duration) -> Duration {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn an_error_inside_of_a_price_view_over_partitions_is_only_an_error() {
     let cluster = Cluster::start("partitions", &["preload"]);
     let database = cluster.for_calls();
@@ -118,6 +119,7 @@ fn an_error_inside_of_a_price_view_over_partitions_is_only_an_error() {
 
 /// In a block that catches it the transaction goes on, in a savepoint too.
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn an_error_inside_of_a_price_view_can_be_caught() {
     let cluster = Cluster::start("caught", &["preload"]);
     let database = cluster.for_calls();
@@ -152,6 +154,7 @@ fn an_error_inside_of_a_price_view_can_be_caught() {
 /// Errors of other kinds and at other depths: of the conversions that the reading itself asks for, of a function in SQL, of
 /// a loop over a query, of a view that calls a function of this extension which fails.
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn errors_of_every_kind_pass_through_the_reading_of_prices() {
     let cluster = Cluster::start("kinds", &["preload"]);
     let database = cluster.for_calls();
@@ -214,6 +217,7 @@ fn errors_of_every_kind_pass_through_the_reading_of_prices() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_timeout_inside_of_a_row_security_policy_is_only_a_timeout() {
     let cluster = Cluster::start("policy", &["preload"]);
     let database = cluster.for_calls();
@@ -246,6 +250,7 @@ fn a_timeout_inside_of_a_row_security_policy_is_only_a_timeout() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_price_view_that_forecasts_from_itself_ends_at_the_limit_of_the_stack() {
     let cluster = Cluster::start("deep", &["preload"]);
     let database = cluster.for_calls();
@@ -303,6 +308,7 @@ const FROM_REMOTE: &str =
     "SELECT count(*) FROM forecast_ensemble(models => '{naive}', horizon => 1, prices => 'remote')";
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_second_cancel_while_a_foreign_scan_is_ended_is_only_a_cancel() {
     let cluster = Cluster::start("foreign", &["preload"]);
     let database = foreign_prices(&cluster, soak_or(150_000, 300_000), soak_or(20_000, 60_000));
@@ -333,6 +339,7 @@ fn a_second_cancel_while_a_foreign_scan_is_ended_is_only_a_cancel() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_remote_that_dies_while_prices_are_read_is_only_an_error() {
     // The connection goes, or is not yet there when the next call wants it.
     const CONNECTION_FAILURE: &str = "08006";
@@ -400,6 +407,7 @@ fn memory_of(database: &Database, limit: &str, statement: &str) -> Taken {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn long_names_are_counted_before_they_are_kept() {
     let cluster = Cluster::start("names", &["preload"]);
     let database = cluster.for_calls();
@@ -431,6 +439,7 @@ fn long_names_are_counted_before_they_are_kept() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn long_arrays_and_documents_are_counted_before_they_are_kept() {
     let cluster = Cluster::start("arrays", &["preload"]);
     let database = cluster.for_calls();
@@ -506,6 +515,7 @@ fn long_arrays_and_documents_are_counted_before_they_are_kept() {
 
 /// The system refuses memory: the call ends in an error, or takes less.
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn memory_that_the_system_refuses_is_an_error() {
     let cluster = Cluster::start("refusing", &["preload"]);
     let database = cluster.for_calls();
@@ -545,6 +555,7 @@ fn memory_that_the_system_refuses_is_an_error() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn whole_shares_of_any_sum_end_or_are_cancelled() {
     let cluster = Cluster::start("shares", &["preload"]);
     let database = cluster.for_calls();
@@ -584,6 +595,7 @@ fn whole_shares_of_any_sum_end_or_are_cancelled() {
 /// Reading, planning, combining and the writing of rows: a cancel is answered in each of them. What the main thread works
 /// after a cancel is counted in time on a core, which other work on the machine does not lengthen.
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_cancel_is_answered_in_every_phase_of_a_call_over_many_tickers() {
     const CALL: &str =
         "SELECT count(*) FROM forecast_ensemble(models => '{naive}', horizon => 252, prices => 'wide')";

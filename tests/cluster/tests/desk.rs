@@ -4,7 +4,7 @@
 use cluster_tests::documentation::{is_of_the_desk, sql_blocks};
 use cluster_tests::private::{Cluster, shell};
 use cluster_tests::{
-    Database, backend, connect, host, is_cron, program, project, psql, sqlstate, threads, wait_for,
+    Database, RESULT_TABLES, backend, connect, host, program, project, psql, sqlstate, threads, wait_for,
     wait_long_for,
 };
 use postgres::Client;
@@ -52,29 +52,18 @@ fn weights(session: &mut Client) -> String {
 
 /// What every result table holds.
 fn contents(session: &mut Client) -> Vec<String> {
-    [
-        "portfolio",
-        "run",
-        "failure",
-        "forecast",
-        "forecast_member",
-        "weight",
-        "trade",
-        "view",
-        "outcome",
-        "value",
-    ]
-    .iter()
-    .map(|table| {
-        text(
-            session,
-            &format!(
-                "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
+    RESULT_TABLES
+        .iter()
+        .map(|table| {
+            text(
+                session,
+                &format!(
+                    "SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text)))
                      FROM folio.{table} AS t"
-            ),
-        )
-    })
-    .collect()
+                ),
+            )
+        })
+        .collect()
 }
 
 /// Calls the procedure in a thread of its own and waits until its models train; gives the thread and the backend's pid.
@@ -102,10 +91,8 @@ fn home() -> Client {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn every_block_of_sql_about_the_desk_runs() {
-    if !is_cron() {
-        return;
-    }
     let mut session = home();
     for (path, portfolio) in [("README.md", "core"), ("docs/desk.md", "growth")] {
         let blocks: Vec<String> = sql_blocks(path)
@@ -131,10 +118,8 @@ fn every_block_of_sql_about_the_desk_runs() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_run_fills_the_tables_and_the_same_run_again_changes_nothing() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "CALL rebalance('small')");
     let counts = text(
@@ -153,10 +138,8 @@ fn a_run_fills_the_tables_and_the_same_run_again_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_run_is_what_its_functions_give() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "CALL rebalance('small')");
     let difference = text(
@@ -177,10 +160,8 @@ fn a_run_is_what_its_functions_give() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn stored_forecasts_serve_another_constraint_and_not_another_price() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(LARGE);
     let mut seconds = |statement: &str| {
         let start = Instant::now();
@@ -204,10 +185,8 @@ fn stored_forecasts_serve_another_constraint_and_not_another_price() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_run_holds_no_snapshot_while_its_models_train() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = with_portfolio(LARGE);
     let held = |session: &mut Client, pid: i32| -> (bool, bool) {
         session
@@ -239,10 +218,8 @@ fn a_run_holds_no_snapshot_while_its_models_train() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn failures_are_rows_and_the_last_good_weights_stay() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "CALL rebalance('small')");
     let good = weights(&mut session);
@@ -285,10 +262,8 @@ fn failures_are_rows_and_the_last_good_weights_stay() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn two_runs_of_a_portfolio_at_once_are_refused() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = with_portfolio(LARGE);
     run(&mut session, "SELECT create_portfolio('other', tickers => '{GE,KO}', models => '{naive}')");
     let (call, pid) = running(&database, "CALL rebalance('large')");
@@ -313,10 +288,8 @@ fn two_runs_of_a_portfolio_at_once_are_refused() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_cancelled_run_is_a_failed_one_and_frees_the_portfolio() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = with_portfolio(LARGE);
     let (call, pid) = running(&database, "CALL rebalance('large')");
     run(&mut session, &format!("SELECT pg_cancel_backend({pid})"));
@@ -341,10 +314,8 @@ fn a_cancelled_run_is_a_failed_one_and_frees_the_portfolio() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_killed_run_is_failed_at_the_next_start_and_leaves_nothing_half_written() {
-    if !is_cron() {
-        return;
-    }
     let cluster = Cluster::start("desk-kill", &["preload"]);
     let database = cluster.database();
     // The throw-away clusters' own setting may lose what was committed last.
@@ -376,10 +347,8 @@ fn a_killed_run_is_failed_at_the_next_start_and_leaves_nothing_half_written() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_standby_shows_the_results_and_does_not_write() {
-    if !is_cron() {
-        return;
-    }
     let primary = Cluster::start("desk-primary", &["preload"]);
     let database = primary.database();
     let mut session = database.session();
@@ -409,10 +378,8 @@ fn a_standby_shows_the_results_and_does_not_write() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_dump_and_restore_keeps_all_history() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = with_portfolio(SMALL);
     // Runs that refer to other runs, in both directions of their ids.
     run(&mut session, "CALL rebalance('small', as_of => '2022-06-01')");
@@ -436,10 +403,8 @@ fn a_dump_and_restore_keeps_all_history() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn accuracy_fills_as_prices_arrive() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(
         &mut session,
@@ -481,10 +446,8 @@ fn accuracy_fills_as_prices_arrive() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn the_value_of_a_portfolio_is_that_of_its_weights() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "CALL rebalance('small', as_of => '2022-10-03')");
     run(&mut session, "CALL rebalance('small', as_of => '2022-11-01')");
@@ -507,10 +470,8 @@ fn the_value_of_a_portfolio_is_that_of_its_weights() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn trades_are_against_the_weights_before_and_limited_by_them() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_turnover\": 0.05}'");
     run(&mut session, "CALL rebalance('small', as_of => '2022-10-03')");
@@ -526,10 +487,8 @@ fn trades_are_against_the_weights_before_and_limited_by_them() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_block_runs_every_portfolio() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     // The names are long enough to be stored out of line: whoever reads them needs a snapshot.
     run(
@@ -548,10 +507,8 @@ fn a_block_runs_every_portfolio() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_dropped_portfolio_takes_its_forecasts_from_those_who_shared_them() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, &SMALL.replace("'small'", "'twin'"));
     run(&mut session, "CALL rebalance('small')");
@@ -570,10 +527,8 @@ fn a_dropped_portfolio_takes_its_forecasts_from_those_who_shared_them() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_transaction_takes_the_function_and_undoes_it() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     assert_eq!(sqlstate(session.batch_execute("BEGIN; CALL rebalance('small')")), "2D000");
     run(&mut session, "ROLLBACK");
@@ -589,10 +544,8 @@ fn a_transaction_takes_the_function_and_undoes_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_runner_runs_on_the_rows_it_may_read_and_a_reader_only_reads() {
-    if !is_cron() {
-        return;
-    }
     let database = Database::with_prices();
     let mut session = database.session();
     let grants = std::fs::read_to_string(project().join("examples/grants.sql")).expect("examples/grants.sql");
@@ -627,10 +580,8 @@ fn a_runner_runs_on_the_rows_it_may_read_and_a_reader_only_reads() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn pg_cron_runs_what_is_scheduled() {
-    if !is_cron() {
-        return;
-    }
     let mut home = home();
     run(
         &mut home,
@@ -688,10 +639,8 @@ fn roles(session: &mut Client, names: &[&str]) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_job_is_its_portfolios_for_an_ordinary_runner_too() {
-    if !is_cron() {
-        return;
-    }
     let mut home = home();
     roles(&mut home, &["scheduler", "colleague", "pensioner", "team"]);
     run(
@@ -761,10 +710,8 @@ fn a_job_is_its_portfolios_for_an_ordinary_runner_too() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_job_outlives_neither_the_extension_nor_its_number() {
-    if !is_cron() {
-        return;
-    }
     let mut home = home();
     roles(&mut home, &["scheduler"]);
     let install = "GRANT SELECT ON prices TO scheduler; SELECT grant_desk('scheduler'); SET ROLE scheduler;
@@ -789,10 +736,8 @@ fn a_job_outlives_neither_the_extension_nor_its_number() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn where_pg_cron_is_not_the_hint_does_what_was_asked_for() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     let mut hint = |statement: &str| {
         let error = session.batch_execute(statement).expect_err(statement);
@@ -817,10 +762,8 @@ fn where_pg_cron_is_not_the_hint_does_what_was_asked_for() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn whole_numbers_are_bigints_wherever_they_are_arguments() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     let arguments = "SELECT coalesce(string_agg(p.oid::regprocedure::text, ' '), '') FROM pg_proc AS p
          WHERE pronamespace = 'folio'::regnamespace AND proargtypes::oid[] && ARRAY['int4'::regtype::oid, 'int2'::regtype::oid]";
@@ -859,10 +802,8 @@ fn whole_numbers_are_bigints_wherever_they_are_arguments() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_call_in_a_transaction_says_what_to_do_instead() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     for (call, name, instead) in [
         ("CALL rebalance('small')", "rebalance", "rebalance_now"),
@@ -894,10 +835,8 @@ fn a_call_in_a_transaction_says_what_to_do_instead() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_stored_price_relation_that_is_gone_is_named_with_the_way_to_another() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = with_portfolio(SMALL);
     run(&mut session, "SET folio.prices = 'elsewhere'; ALTER TABLE prices RENAME TO \"it's new\"");
     let mut told = |statement: &str| {

@@ -3,7 +3,7 @@
 
 use cluster_tests::load::compute_threads;
 use cluster_tests::private::{Cluster, forbid_threads};
-use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for};
+use cluster_tests::{CLOSED, Database, PATIENCE, backend, connect, soak_or, sqlstate, threads, wait_for};
 use postgres::Client;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,10 +24,6 @@ const OUT_OF_MEMORY: &str = "53200";
 /// takes to schedule the client, the session and its threads.
 const CANCEL_BOUND: Duration = Duration::from_millis(50);
 const SCHEDULING: Duration = Duration::from_millis(150);
-
-/// What a cancel may take in `make test`, whoever else computes: less than any of the calls takes that are cancelled, and
-/// more than any machine takes to schedule a session. The engine's tests count the work between two looks at the flag.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 fn checksum(session: &mut Client) -> String {
     session.query_one(CHECKSUM, &[]).expect("the next call").get(0)
@@ -291,10 +287,8 @@ fn many_sessions_at_once_all_get_the_answer() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "needs shared memory")]
 fn progress_is_seen_live_and_by_those_who_may() {
-    if !is_preloaded() {
-        return; // without shared memory nobody else sees it
-    }
     let database = Database::with_prices();
     let mut session = database.session();
     let pid = backend(&mut session);

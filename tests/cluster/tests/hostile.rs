@@ -3,7 +3,7 @@
 //! the cluster with `cron.conf` only.
 
 use cluster_tests::private::shell;
-use cluster_tests::{Database, backend, host, is_cron, program, psql, sqlstate, threads, wait_for};
+use cluster_tests::{Database, RESULT_TABLES, backend, host, program, psql, sqlstate, threads, wait_for};
 use postgres::Client;
 use std::thread;
 
@@ -112,24 +112,9 @@ const VIEWS: [&str; 10] = [
     "job",
 ];
 
-const TABLES: [&str; 10] = [
-    "portfolio",
-    "run",
-    "failure",
-    "forecast",
-    "forecast_member",
-    "weight",
-    "trade",
-    "view",
-    "outcome",
-    "value",
-];
-
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn prices_are_read_as_their_portfolios_owner_whoever_runs_it() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     run(&mut session, TRAP);
     two_owners(&mut session);
@@ -162,10 +147,8 @@ fn prices_are_read_as_their_portfolios_owner_whoever_runs_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_member_of_the_owning_role_runs_and_a_stranger_does_not() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     run(&mut session, "UPDATE folio.portfolio SET owner = 'desk_team' WHERE name = 'hers'");
@@ -212,10 +195,8 @@ fn a_member_of_the_owning_role_runs_and_a_stranger_does_not() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn rows_of_runs_are_their_owners_and_name_who_ran() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     for statement in [
@@ -268,10 +249,8 @@ fn rows_of_runs_are_their_owners_and_name_who_ran() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn everybody_sees_what_he_owns_or_is_shown() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'hers'");
@@ -282,12 +261,12 @@ fn everybody_sees_what_he_owns_or_is_shown() {
         run(session, "RESET ROLE");
         count
     };
-    for relation in TABLES.iter().chain(&VIEWS) {
+    for relation in RESULT_TABLES.iter().chain(&VIEWS) {
         for role in ["reader", "nobody"] {
             assert_eq!(count(&mut session, role, relation), "0", "{role}: {relation}");
         }
     }
-    for relation in TABLES {
+    for relation in RESULT_TABLES {
         let all: i64 = count(&mut session, "postgres", relation).parse().expect("a number");
         let of = |session: &mut Client, role: &str| {
             count(session, role, relation).parse::<i64>().expect("a number")
@@ -312,10 +291,8 @@ fn everybody_sees_what_he_owns_or_is_shown() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn what_is_shared_takes_nobodys_place_and_breaks_nobodys_view() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     let mine = "SELECT string_agg(w::text, ';' ORDER BY ticker, step) FROM latest_forecast AS w";
@@ -363,10 +340,8 @@ fn what_is_shared_takes_nobodys_place_and_breaks_nobodys_view() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn one_broken_price_relation_stops_nobody_else() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     run(&mut session, "CREATE SCHEMA closed; CREATE VIEW closed.p AS SELECT * FROM prices");
@@ -389,10 +364,8 @@ fn one_broken_price_relation_stops_nobody_else() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn nobody_locks_what_he_may_not_run() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     two_owners(&mut session);
     let mut other = database.session();
@@ -403,7 +376,7 @@ fn nobody_locks_what_he_may_not_run() {
         "SELECT pg_advisory_lock(c, k) FROM generate_series(0, 3) AS k, unnest(ARRAY['folio.portfolio'::regclass::oid::bigint::int, 1718578281]) AS c;
          SELECT pg_advisory_lock(k) FROM generate_series(0, 3) AS k",
     );
-    for table in TABLES {
+    for table in RESULT_TABLES {
         for mode in ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE"] {
             let lock = format!("BEGIN; LOCK TABLE folio.{table} IN {mode} MODE NOWAIT");
             assert_eq!(sqlstate(other.batch_execute(&lock)), "42501", "{lock}");
@@ -424,10 +397,8 @@ fn nobody_locks_what_he_may_not_run() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_failed_call_leaves_no_lock_and_a_prepared_transaction_keeps_its_own() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     two_owners(&mut session);
     let locks = "SELECT count(*)::text FROM folio.run_lock";
@@ -463,10 +434,8 @@ fn a_failed_call_leaves_no_lock_and_a_prepared_transaction_keeps_its_own() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_run_holds_no_snapshot_in_any_isolation_level() {
-    if !is_cron() {
-        return;
-    }
     for level in ["repeatable read", "serializable"] {
         let (database, mut session) = database();
         run(&mut session, "SELECT create_portfolio('large')");
@@ -487,10 +456,8 @@ fn a_run_holds_no_snapshot_in_any_isolation_level() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn create_extension_takes_no_schema_that_others_could_have_filled() {
-    if !is_cron() {
-        return;
-    }
     for (prepare, works) in [
         ("CREATE SCHEMA folio AUTHORIZATION mallory", false),
         ("CREATE SCHEMA folio; CREATE FUNCTION folio.f() RETURNS integer LANGUAGE sql AS 'SELECT 1'", false),
@@ -519,10 +486,8 @@ fn create_extension_takes_no_schema_that_others_could_have_filled() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_search_path_puts_nothing_in_the_place_of_what_we_name() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     run(&mut session, TRAP);
     // Every operator that our texts use, for every pair of types that may stand beside it, and functions and types of
@@ -603,10 +568,8 @@ fn a_search_path_puts_nothing_in_the_place_of_what_we_name() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn who_lacks_a_right_is_told_which_and_how_to_get_it() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     allowed(&mut session, "alice", "SELECT share_portfolio('hers', 'reader')");
@@ -651,17 +614,15 @@ fn who_lacks_a_right_is_told_which_and_how_to_get_it() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn every_dump_restores_with_any_number_of_jobs() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     two_owners(&mut session);
     allowed(&mut session, "alice", "SELECT share_portfolio('hers', 'reader')");
     run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'hers'");
     assert_eq!(refused(&mut session, "alice", "CALL rebalance('hers')"), "PF001");
     let contents = |session: &mut Client| -> Vec<String> {
-        TABLES
+        RESULT_TABLES
             .iter()
             .map(|table| text(session, &format!("SELECT concat(count(*), ' ', md5(string_agg(t::text, ';' ORDER BY t::text))) FROM folio.{table} AS t")))
             .collect()
@@ -700,7 +661,7 @@ fn every_dump_restores_with_any_number_of_jobs() {
         assert_eq!(contents(&mut copy.session()), expected, "{arguments:?}");
     }
     let copy = Database::with_prices();
-    for table in TABLES.iter().rev() {
+    for table in RESULT_TABLES.iter().rev() {
         let file = path(table);
         shell(
             &dump,
@@ -713,10 +674,8 @@ fn every_dump_restores_with_any_number_of_jobs() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn no_user_raises_the_ends_of_his_settings() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     two_owners(&mut session);
     let end = "ALTER DATABASE DB SET folio.max_memory_limit = '16MB'; ALTER DATABASE DB SET folio.max_threads_per_call = 1";
@@ -790,10 +749,8 @@ const TRICKS: [(&str, &str); 14] = [
 ];
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn code_in_a_price_relation_leaves_nothing_behind() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     run(&mut session, TRAP);
     two_owners(&mut session);
@@ -859,10 +816,8 @@ fn code_in_a_price_relation_leaves_nothing_behind() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn prices_of_every_kind_run_their_code_as_the_portfolios_owner() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     run(&mut session, TRAP);
     two_owners(&mut session);
@@ -928,10 +883,8 @@ fn prices_of_every_kind_run_their_code_as_the_portfolios_owner() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_function_in_a_where_sees_no_row_that_its_owner_may_not() {
-    if !is_cron() {
-        return;
-    }
     let (_database, mut session) = database();
     two_owners(&mut session);
     run(&mut session, "UPDATE folio.portfolio SET constraints = '{\"max_weight\": 0.1}' WHERE name = 'hers'");
@@ -943,7 +896,7 @@ fn a_function_in_a_where_sees_no_row_that_its_owner_may_not() {
          CREATE FUNCTION stash.see(place text, line text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
          BEGIN INSERT INTO stash.seen VALUES (place, line); RETURN false; END $$; RESET ROLE",
     );
-    for relation in TABLES.iter().chain(&VIEWS) {
+    for relation in RESULT_TABLES.iter().chain(&VIEWS) {
         let count = format!("SELECT count(*)::text FROM folio.{relation}");
         run(
             &mut session,
@@ -957,7 +910,7 @@ fn a_function_in_a_where_sees_no_row_that_its_owner_may_not() {
         let seen: i64 =
             text(&mut session, "SELECT count(*)::text FROM stash.seen").parse().expect("a number");
         assert_eq!(seen, his, "{relation}");
-        assert!(all > his || !TABLES.contains(relation), "{relation} hides nothing");
+        assert!(all > his || !RESULT_TABLES.contains(relation), "{relation} hides nothing");
     }
     // Nor by statistics, by a row lock, or by the tables' copies.
     run(&mut session, "SET ROLE mallory");
@@ -974,10 +927,8 @@ fn a_function_in_a_where_sees_no_row_that_its_owner_may_not() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn the_desks_tables_and_functions_are_nobodys_to_change() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     run(&mut session, TRAP);
     two_owners(&mut session);
@@ -1063,10 +1014,8 @@ fn the_desks_tables_and_functions_are_nobodys_to_change() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn schemas_of_the_callers_name_put_nothing_in_the_place_of_ours() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     run(&mut session, TRAP);
     two_owners(&mut session);
@@ -1112,10 +1061,8 @@ fn schemas_of_the_callers_name_put_nothing_in_the_place_of_ours() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_dropped_role_takes_nothing_with_it_and_stops_nobody() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     let role = format!("leaver_{}", database.name());
     run(
@@ -1142,10 +1089,8 @@ fn a_dropped_role_takes_nothing_with_it_and_stops_nobody() {
 }
 
 #[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_name_in_an_open_transaction_is_not_waited_for_without_end() {
-    if !is_cron() {
-        return;
-    }
     let (database, mut session) = database();
     let mut his = database.session();
     run(&mut his, &format!("SET ROLE mallory; BEGIN; SELECT create_portfolio('core', {PORTFOLIO})"));

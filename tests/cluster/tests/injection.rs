@@ -4,7 +4,7 @@
 
 use cluster_tests::calls::{OTHERS, PROCEDURES, READERS, answer};
 use cluster_tests::private::Cluster;
-use cluster_tests::{CLOSED, backend, is_cron, is_preloaded, soak_or, sqlstate, threads, wait_for};
+use cluster_tests::{CLOSED, backend, soak_or, sqlstate, threads, wait_for};
 use postgres::Client;
 use std::collections::BTreeMap;
 
@@ -154,15 +154,9 @@ fn sample(last: u32, most: u32) -> Vec<u32> {
     (1..=ends).chain((1..=middle).map(step)).chain(last - ends + 1..=last).collect()
 }
 
-fn runs_here() -> bool {
-    is_preloaded() && !is_cron()
-}
-
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn a_fault_at_any_point_of_any_function_is_only_an_error() {
-    if !runs_here() {
-        return;
-    }
     let mut arena = Arena::start("injection");
     let mut findings = vec![];
     let mut outcomes: BTreeMap<(&str, String), u32> = BTreeMap::new();
@@ -217,10 +211,8 @@ const NEVER_RUN: &str = "
     FROM own WHERE NOT EXISTS (SELECT FROM run WHERE run.oid = own.oid)";
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn every_function_of_the_extension_is_run_by_a_call_of_the_list() {
-    if !runs_here() {
-        return;
-    }
     let mut arena = Arena::start("coverage");
     arena.struck.batch_execute("SET track_functions = 'all'").expect("SET");
     let mut text = String::new();

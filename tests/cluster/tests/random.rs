@@ -4,7 +4,7 @@
 
 use cluster_tests::calls::{OTHERS, PROCEDURES, READERS, answer};
 use cluster_tests::private::Cluster;
-use cluster_tests::{CLOSED, backend, is_cron, is_preloaded, process, wait_for};
+use cluster_tests::{CLOSED, backend, process, wait_for};
 use postgres::Client;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -349,10 +349,8 @@ fn postmaster(session: &mut Client) -> (i32, String) {
 }
 
 #[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
 fn calls_at_random_take_nothing_down_and_keep_nothing() {
-    if !is_preloaded() || is_cron() {
-        return;
-    }
     let minutes = std::env::var("FOLIO_TEST_SOAK").ok().and_then(|minutes| minutes.parse::<f64>().ok());
     let start = Instant::now();
     let seed = std::env::var("FOLIO_TEST_SEED")

@@ -1,6 +1,8 @@
 //! A session beside others: how a call ends early, what it leaves behind, how many threads it takes.
 
-use cluster_tests::{CLOSED, Database, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for};
+use cluster_tests::{
+    CLOSED, Database, PATIENCE, backend, connect, is_preloaded, soak_or, sqlstate, threads, wait_for,
+};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,9 +10,8 @@ use std::time::{Duration, Instant};
 const LONG_CALL: &str = "SELECT count(*) FROM forecast_ensemble(tickers => NULL)";
 
 /// A statement_timeout of 300 ms ends a call within this in `make soak` (the rest is the way of the cancel, and a loaded
-/// machine), and within the second whoever else computes.
+/// machine).
 const TIMEOUT_BOUND: Duration = Duration::from_millis(400);
-const PATIENCE: Duration = Duration::from_secs(5);
 
 const QUERY_CANCELED: &str = "57014";
 /// A server that ends a session sends 57P01 and closes the connection; a client that the machine lets wait sees both at

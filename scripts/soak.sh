@@ -16,8 +16,8 @@ with_cluster() {
 }
 
 soak_test() {
-  local features=()
-  [ "$FOLIO_TEST_CONF" = default ] || features=(--features "$FOLIO_TEST_CONF")
+  local features=(--features soak)
+  [ "$FOLIO_TEST_CONF" = default ] || features=(--features "soak,$FOLIO_TEST_CONF")
   cargo test -q -p cluster-tests "${features[@]}" --test "$1" "$2" -- --nocapture --test-threads=1
 }
 

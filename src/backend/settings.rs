@@ -246,7 +246,7 @@ fn register_limits_of_the_cluster() {
     );
     GucRegistry::define_int_guc(
         c"folio.max_memory",
-        c"How much memory the calls of all sessions may take together; 0 is without a limit.",
+        c"How much memory the prices that the calls of all sessions read may take together; 0 is without a limit.",
         c"Needs shared_preload_libraries = 'pg_folio'. A call that would pass it fails with 53200, or computes in smaller batches.",
         &MAX_MEMORY,
         0,

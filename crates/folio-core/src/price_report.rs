@@ -135,7 +135,7 @@ fn prices_of(
     for row in rows {
         let bar = calendar.frequency().bar(row.ts);
         if bar_before == Some(bar) {
-            let before = kept.pop().map_or(row, |before| before);
+            let before = kept.pop().unwrap_or(row);
             let detail = format!("{} and {} are two prices of one bar", before.close, row.close);
             findings.push(Finding::at(Kind::Duplicate, before.ts, 2.0, detail).until(row.ts));
         }

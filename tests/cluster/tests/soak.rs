@@ -19,8 +19,9 @@ const CALLS: [(&str, &str); 7] = [
     ("SET LOCAL statement_timeout = '30ms'; SELECT * FROM forecast_ensemble()", "57014"),
 ];
 
-fn minutes() -> Option<f64> {
-    std::env::var("FOLIO_TEST_SOAK").ok()?.parse().ok()
+fn minutes() -> f64 {
+    let minutes = std::env::var("FOLIO_TEST_SOAK").expect("FOLIO_TEST_SOAK, as make soak sets it");
+    minutes.parse().expect("FOLIO_TEST_SOAK is a number of minutes")
 }
 
 fn resident(pid: i32) -> u64 {
@@ -51,8 +52,9 @@ fn call_until(mut session: Client, index: usize, start: Instant, end: Instant) -
 }
 
 #[test]
+#[cfg_attr(not(feature = "soak"), ignore = "hours: make soak")]
 fn mixed_calls_of_many_sessions_need_no_more_memory_as_time_goes_on() {
-    let Some(minutes) = minutes() else { return };
+    let minutes = minutes();
     let database = Database::with_prices();
     let start = Instant::now();
     let end = start + Duration::from_secs_f64(minutes * 60.0);
@@ -79,10 +81,8 @@ fn mixed_calls_of_many_sessions_need_no_more_memory_as_time_goes_on() {
 
 /// Not a judgement but a table: what the budget changes for many sessions at once. The script runs it with and without.
 #[test]
+#[cfg_attr(not(feature = "soak"), ignore = "hours: make soak")]
 fn the_budget_in_numbers() {
-    if minutes().is_none() {
-        return;
-    }
     const CALL: &str = "SELECT count(*) FROM forecast_ensemble()";
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let database = Database::with_prices();
@@ -111,11 +111,13 @@ fn the_budget_in_numbers() {
 /// Loads of a quarter of a minute in turn, so that a machine whose speed changes is the same for all of them, and the
 /// median of many such rounds, so that one moment of it decides nothing.
 #[test]
+#[cfg_attr(not(feature = "soak"), ignore = "hours: make soak")]
 fn many_sessions_do_as_much_as_one() {
     const CALL: &str =
         "SELECT count(*) FROM forecast_ensemble(tickers => NULL, models => '{naive,drift,theta,arima,ets}')";
     const ROUNDS: usize = 7;
-    if minutes().is_none() || !is_preloaded() {
+    if !is_preloaded() {
+        println!("without a budget there is nothing to compare");
         return;
     }
     let database = Database::with_prices();

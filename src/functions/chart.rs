@@ -6,7 +6,7 @@ use folio_chart::{
 };
 use folio_core::Error;
 use folio_core::forecast::{self, Level, Status};
-use folio_core::panel::{Series, Timestamp};
+use folio_core::panel::Timestamp;
 use folio_core::portfolio::frontier::{FrontierPoint, Performance, RiskMap};
 use folio_core::portfolio::request;
 use pgrx::prelude::*;
@@ -208,7 +208,7 @@ impl Fan {
             path: (1..)
                 .zip(&ensemble.steps)
                 .map(|(number, step)| {
-                    (time(step.ts.unwrap_or_else(|| undated(series, number))), step.forecast)
+                    (time(step.ts.unwrap_or_else(|| series.after_average_steps(number))), step.forecast)
                 })
                 .collect(),
             bands: self.levels.iter().filter_map(band).collect(),
@@ -217,13 +217,6 @@ impl Fan {
                 .then(|| dated_status(ensemble)),
         }
     }
-}
-
-/// Where a step without a date is drawn: as far from the one before as the prices are on average.
-fn undated(series: &Series, step: i64) -> Timestamp {
-    let (Some(first), Some(last)) = (series.ts().first(), series.ts().last()) else { return Timestamp(0) };
-    let gaps = i64::try_from(series.ts().len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
-    Timestamp(last.0.saturating_add((last.0.saturating_sub(first.0) / gaps).saturating_mul(step)))
 }
 
 fn time(ts: Timestamp) -> Time {

@@ -63,8 +63,8 @@ fn forecast_view(
     periods_per_year: f64,
 ) -> Option<Json> {
     let view = Horizon::new(horizon).and_then(|horizon| {
-        let (years, level) = (horizon.steps() as f64 / periods_per_year, Level::new(level)?.share());
-        Ok(view_of_step(&ticker, last_close, forecast, upper, years, level))
+        let (steps, level) = (horizon.steps(), Level::new(level)?.share());
+        Ok(view_of_step(&ticker, last_close, forecast, upper, steps, periods_per_year, level))
     });
     or_raise(view.map_err(Report::from)).map(Json)
 }
@@ -253,8 +253,8 @@ fn unschedule_own(portfolio_id: i32) -> i64 {
 const DESK: &str = "
     SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) 'folio.portfolio'::pg_catalog.regclass";
 
-/// Deletes as the role that owns the desk's tables; the work gets the user who called. A user has no DELETE of his own, since
-/// whoever may delete from a table may also lock it against everybody.
+/// Works as the role that owns the desk's tables; the work gets the user who called. A user has no DELETE of his own, since
+/// whoever may delete from a table may also lock it against everybody, and no sight of others' jobs.
 fn as_desk<T>(work: impl FnOnce(pg_sys::Oid) -> Result<T>) -> Result<T> {
     let owner = query::first(DESK, &[], |row| Ok(row.oid(1)))?.flatten();
     let owner =
@@ -284,10 +284,8 @@ fn prices_between(
         let relation = stored(&prices)?;
         let statement = between(&PriceRelation::find(Some(relation), "")?);
         let tickers = tickers.0.into_iter().map(|ticker| ticker.map(Text)).collect::<Vec<_>>();
-        let mut arguments: Vec<DatumWithOid<'_>> = vec![tickers.into(), first.into(), last.into()];
-        if statement.contains("$4") {
-            arguments.push(time_zone.into());
-        }
+        // Instants have no use for the zone.
+        let arguments: [DatumWithOid<'_>; 4] = [tickers.into(), first.into(), last.into(), time_zone.into()];
         query::all(&statement, &arguments, |row| {
             let ts = row.bigint(2).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok());
             Ok((Text(row.text(1)?.unwrap_or_default()), ts, row.float8(3)))

@@ -207,9 +207,17 @@ fn forecast_views(
             let view = |ensemble: &forecast::Ensemble| {
                 let frequency = ensemble.history().frequency();
                 said.extend(periods.remark(frequency).filter(|remark| !said.contains(remark)));
-                let years = ensemble.steps.len() as f64 / periods.of(frequency);
+                let (steps, periods) = (ensemble.steps.len(), periods.of(frequency));
                 let (last_close, last) = (ensemble.last_close, ensemble.steps.last()?);
-                view_of_step(&report.ticker, last_close, last.forecast, last.upper, years, level.share())
+                view_of_step(
+                    &report.ticker,
+                    last_close,
+                    last.forecast,
+                    last.upper,
+                    steps,
+                    periods,
+                    level.share(),
+                )
             };
             Ok(report.outcome.iter().filter_map(view).collect::<Vec<_>>())
         };

@@ -103,6 +103,14 @@ impl Series {
         &self.frequency
     }
 
+    /// As many steps after the last price as are said, each as long as its prices are apart on average: where a chart has a step
+    /// whose date nobody can know.
+    pub fn after_average_steps(&self, steps: i64) -> Timestamp {
+        let (Some(first), Some(last)) = (self.ts.first(), self.ts.last()) else { return Timestamp(0) };
+        let gaps = i64::try_from(self.ts.len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
+        Timestamp(last.0.saturating_add((last.0.saturating_sub(first.0) / gaps).saturating_mul(steps)))
+    }
+
     /// The natural logarithms of the prices: what the models read.
     pub fn log_prices(&self) -> Vec<f64> {
         self.close.iter().map(|price| price.ln()).collect()

@@ -165,9 +165,10 @@ fn cash_earns_by_the_year_whatever_the_bars() {
 
 #[test]
 fn a_view_is_annual_by_its_years() {
-    let of = |steps: f64, periods: f64| view_of_step("A", 100.0, 101.0, 111.0, steps / periods, 0.8).unwrap();
-    assert_eq!(of(1.0, 12.0), of(21.0, TRADING_DAYS));
-    let annual = of(1.0, 12.0)["return"].as_f64().unwrap();
+    let of =
+        |steps: usize, periods: f64| view_of_step("A", 100.0, 101.0, 111.0, steps, periods, 0.8).unwrap();
+    assert_eq!(of(1, 12.0), of(21, TRADING_DAYS));
+    let annual = of(1, 12.0)["return"].as_f64().unwrap();
     assert_near(annual, 1.01_f64.powi(12) - 1.0, "a month");
 }
 

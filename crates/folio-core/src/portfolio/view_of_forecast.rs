@@ -19,16 +19,18 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::views::MAX_VIEW_RETURN;
 
 /// The view that a step of a forecast amounts to, as `black_litterman` reads it: assets, return and variance. The step
-/// lies `years` after the price `last_close`, and the interval under `upper` holds a share `level` of the outcomes.
+/// lies `steps` periods, of `periods_per_year`, after the price `last_close`, and the interval under `upper` holds a share `level` of the outcomes.
 /// `None` where it says nothing: an interval without width, or an annual return beyond what a view may state.
 pub fn view_of_step(
     ticker: &str,
     last_close: f64,
     forecast: f64,
     upper: f64,
-    years: f64,
+    steps: usize,
+    periods_per_year: f64,
     level: f64,
 ) -> Option<Value> {
+    let years = steps as f64 / periods_per_year;
     let annual = ((forecast / last_close).ln() / years).exp() - 1.0;
     let normal = Normal::standard().inverse_cdf(0.5 + level / 2.0);
     let deviation = (1.0 + annual) * (upper / forecast).ln() / normal / years;
@@ -43,7 +45,7 @@ mod tests {
     use crate::frequency::TRADING_DAYS;
 
     fn view_of(last_close: f64, forecast: f64, upper: f64, steps: usize) -> Option<Value> {
-        view_of_step("A", last_close, forecast, upper, steps as f64 / TRADING_DAYS, 0.8)
+        view_of_step("A", last_close, forecast, upper, steps, TRADING_DAYS, 0.8)
     }
 
     #[test]

@@ -58,13 +58,15 @@ struct Shared {
 // SAFETY: the mutex is made for sharing between processes, the rest are atomics or never change after the start.
 unsafe impl Sync for Shared {}
 
-/// What one session computes, its calls within calls too. A free entry has pid 0. Everything is in shared memory and outlives every process.
+/// What one session computes, its calls within calls too, and what it keeps of calls before. A free entry has pid 0.
+/// Everything is in shared memory and outlives every process.
 #[repr(C)]
 pub struct Entry {
     pid: AtomicI32,
-    /// Calls within one another, such as a price view's that forecasts. Changed under the mutex.
+    /// Calls within one another, such as a price view's that forecasts; none where the session only keeps results. Changed
+    /// under the mutex.
     depth: AtomicU32,
-    /// Bytes that the calls have reserved. Changed under the mutex.
+    /// Bytes that the calls have reserved, and those of results. Changed under the mutex.
     memory: AtomicU64,
     /// The session's threads sleep here until one of them is granted a slot.
     wake: UnsafeCell<libc::sem_t>,
@@ -145,8 +147,8 @@ pub fn slots() -> Option<Slots> {
 pub fn activity() -> Vec<Activity> {
     let Some(shared) = Shared::of_cluster() else { return Vec::new() };
     // Under the mutex an entry is of one call throughout: nobody sees one user's pid beside another's name.
-    let snapshot = |entry: &Entry| shared.locked(|| entry.is_busy().then(|| entry.snapshot()));
-    shared.entries().iter().filter(|entry| entry.is_busy()).filter_map(snapshot).collect()
+    let snapshot = |entry: &Entry| shared.locked(|| entry.computes().then(|| entry.snapshot()));
+    shared.entries().iter().filter(|entry| entry.computes()).filter_map(snapshot).collect()
 }
 
 impl Shared {
@@ -271,9 +273,23 @@ impl Shared {
         self.memory.fetch_sub(beyond, Relaxed);
     }
 
-    /// Makes an entry free. Under the mutex.
+    /// The entry of a session that had none. Under the mutex.
+    fn claim(&'static self) -> Result<&'static Entry, TooManyCalls> {
+        let entry = self.entries().iter().find(|entry| entry.is_free()).ok_or(TooManyCalls)?;
+        entry.depth.store(0, Relaxed);
+        entry.pid.store(pid(), Relaxed);
+        Ok(entry)
+    }
+
+    /// Makes an entry free of calls and memory. Under the mutex.
     fn close(&'static self, entry: &Entry) {
         self.shrink(entry, 0);
+        self.rest(entry);
+        entry.pid.store(0, Relaxed);
+    }
+
+    /// What there is to do where an entry's last call has ended. Under the mutex.
+    fn rest(&'static self, entry: &Entry) {
         self.leave_queue(entry, entry.waiting.load(Relaxed));
         entry.granted.store(0, Relaxed);
         while entry.held.load(Relaxed) > 0 {
@@ -282,7 +298,6 @@ impl Shared {
         // Posts that nobody slept for; the next call's threads would wake for nothing.
         // SAFETY: the semaphore is initialised.
         while unsafe { libc::sem_trywait(entry.wake.get()) } == 0 {}
-        entry.pid.store(0, Relaxed);
     }
 }
 
@@ -307,22 +322,24 @@ impl Entry {
         }
     }
 
-    fn is_busy(&self) -> bool {
-        self.pid.load(Relaxed) != 0
+    fn is_free(&self) -> bool {
+        self.pid.load(Relaxed) == 0
     }
 
-    /// Makes a free entry that of a new call. Under the mutex.
+    fn computes(&self) -> bool {
+        !self.is_free() && self.depth.load(Relaxed) > 0
+    }
+
+    /// Makes the entry that of a session's new call. Under the mutex.
     fn open(&self, database: pg_sys::Oid, user: pg_sys::Oid, started: pg_sys::TimestampTz) {
         self.database.store(database.to_u32(), Relaxed);
         self.user.store(user.to_u32(), Relaxed);
         self.started.store(started.cast_unsigned(), Relaxed);
         self.phase.store(Phase::ReadingPrices as u32, Relaxed);
-        self.depth.store(1, Relaxed);
         for counter in [&self.threads, &self.tasks_total, &self.tasks_done, &self.tasks_failed] {
             counter.store(0, Relaxed);
         }
         self.cpu_micros.store(0, Relaxed);
-        self.pid.store(pid(), Relaxed);
     }
 
     fn snapshot(&self) -> Activity {
@@ -363,6 +380,13 @@ struct Reserved {
 thread_local! {
     /// Of the innermost call. Main thread only.
     static RESERVED: Cell<Reserved> = const { Cell::new(Reserved { entry: None, around: 0, own: 0 }) };
+    /// What the session keeps whether it has calls or not, and its entry while that is anything. Main thread only.
+    static HELD: Cell<(Option<&'static Entry>, u64)> = const { Cell::new((None, 0)) };
+}
+
+/// The session's entry, if it has one.
+fn own_entry() -> Option<&'static Entry> {
+    RESERVED.get().entry.or(HELD.get().0)
 }
 
 /// Every place in the list of running calls is taken: more processes than the server said there can be.
@@ -395,6 +419,105 @@ pub fn reserve(bytes: usize) -> Result<(), NoMemory> {
     Ok(())
 }
 
+/// How many of `limit` bytes the session's innermost call can reserve in all, as long as nobody else takes them.
+pub fn room(limit: usize) -> usize {
+    let shared = Shared::get();
+    if shared.max_memory == 0 {
+        return limit;
+    }
+    let free = shared.max_memory.saturating_sub(shared.memory.load(Relaxed));
+    limit.min(usize::try_from(RESERVED.get().own + free).unwrap_or(usize::MAX))
+}
+
+/// Memory that a session keeps beyond a call, such as rows that wait until they are asked for: counted until dropped.
+#[derive(Default)]
+pub struct Held {
+    bytes: u64,
+}
+
+/// Keeps so much of what the innermost call has reserved; what it has not is reserved now.
+pub fn hold(bytes: usize) -> Result<Held, NoMemory> {
+    reserve(bytes)?;
+    let (mut reserved, bytes) = (RESERVED.get(), bytes as u64);
+    if reserved.entry.is_none() || bytes == 0 {
+        return Ok(Held::default());
+    }
+    reserved.own -= bytes;
+    RESERVED.set(reserved);
+    HELD.set((reserved.entry, HELD.get().1 + bytes));
+    Ok(Held { bytes })
+}
+
+impl Held {
+    /// Counts further bytes, within a call or not.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), NoMemory> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (shared, bytes) = (Shared::get(), bytes as u64);
+        let entry = match own_entry() {
+            Some(entry) => entry,
+            // Where every place is taken nothing can be counted; who calls then is told so.
+            None => match shared.locked(|| shared.claim()) {
+                Ok(entry) => entry,
+                Err(TooManyCalls) => return Ok(()),
+            },
+        };
+        // Kept first: what then fails is given back by the value's end.
+        HELD.set((Some(entry), HELD.get().1));
+        let grown = shared.grow(entry, bytes);
+        if grown.is_ok() {
+            HELD.set((Some(entry), HELD.get().1 + bytes));
+            self.bytes += bytes;
+        } else {
+            leave(shared);
+        }
+        grown
+    }
+}
+
+impl Held {
+    /// The rows, which keep the memory until they are gone.
+    pub fn by<I>(self, rows: I) -> HeldBy<I> {
+        HeldBy { rows, _held: self }
+    }
+}
+
+/// Rows that keep memory until they are gone.
+pub struct HeldBy<I> {
+    rows: I,
+    _held: Held,
+}
+
+impl<I: Iterator> Iterator for HeldBy<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.rows.next()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (entry, held) = HELD.get();
+        // The end of the session has given everything back.
+        let Some(entry) = entry.filter(|entry| entry.pid.load(Relaxed) == pid()) else { return };
+        HELD.set((Some(entry), held - self.bytes));
+        let shared = Shared::get();
+        shared.locked(|| shared.shrink(entry, entry.memory.load(Relaxed).saturating_sub(self.bytes)));
+        leave(shared);
+    }
+}
+
+/// Gives the session's entry back where it has neither calls nor anything kept.
+fn leave(shared: &'static Shared) {
+    let (Some(entry), 0) = HELD.get() else { return };
+    HELD.set((None, 0));
+    if RESERVED.get().entry.is_none() {
+        shared.locked(|| shared.close(entry));
+    }
+}
+
 impl Call {
     /// Registers a call of this session. Main thread only.
     pub fn start() -> Result<Call, TooManyCalls> {
@@ -404,12 +527,10 @@ impl Call {
         let (database, user, now) =
             unsafe { (pg_sys::MyDatabaseId, pg_sys::GetUserId(), pg_sys::GetCurrentTimestamp()) };
         let entry = shared.locked(|| {
-            if let Some(entry) = outer.entry {
-                entry.depth.fetch_add(1, Relaxed);
-                return Ok(entry);
+            let entry = own_entry().map_or_else(|| shared.claim(), Ok)?;
+            if entry.depth.fetch_add(1, Relaxed) == 0 {
+                entry.open(database, user, now);
             }
-            let entry = shared.entries().iter().find(|entry| !entry.is_busy()).ok_or(TooManyCalls)?;
-            entry.open(database, user, now);
             Ok(entry)
         })?;
         RESERVED.set(Reserved { entry: Some(entry), around: outer.around + outer.own, own: 0 });
@@ -444,14 +565,19 @@ impl Call {
         self.entry.cpu_micros.fetch_add(cpu.as_micros() as u64, Relaxed);
     }
 
-    /// Ends the call, and with the outermost one the entry is free again. Its threads have been joined, so it holds and
-    /// awaits nothing, unless the session ends in the middle of an inline task.
+    /// Ends the call; the outermost one leaves what results keep. Its threads have been joined, so it holds and awaits
+    /// nothing, unless the session ends in the middle of an inline task.
     pub fn end(&self) {
         let Call { shared, entry, outer } = *self;
+        let (_, held) = HELD.get();
         shared.locked(|| {
-            shared.shrink(entry, outer.around + outer.own);
-            if entry.depth.fetch_sub(1, Relaxed) == 1 {
-                shared.close(entry);
+            shared.shrink(entry, outer.around + outer.own + held);
+            if entry.depth.fetch_sub(1, Relaxed) > 1 {
+                return;
+            }
+            match held {
+                0 => shared.close(entry),
+                _ => shared.rest(entry),
             }
         });
         RESERVED.set(outer);

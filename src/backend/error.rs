@@ -159,7 +159,7 @@ fn detail_and_hint(error: &Error) -> (String, String) {
         ),
         Error::MemoryLimit { need_bytes, limit_bytes } => (
             format!("Needed: {} MB. Limit: {} MB.", need_bytes >> 20, limit_bytes >> 20),
-            "Raise folio.memory_limit, or ask for fewer tickers or a shorter history.".to_owned(),
+            "Raise folio.memory_limit, up to folio.max_memory_limit, or ask for fewer tickers or a shorter history.".to_owned(),
         ),
         Error::Internal { message } => (
             format!("{message}."),

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use folio_core::Error;
+use folio_core::forecast::Batches;
 use folio_core::task::{Cancel, Cancelled, Executor, Job};
 use pgrx::prelude::*;
 use pgrx::{check_for_interrupts, pg_sys};
@@ -79,9 +81,25 @@ impl Pool {
         self.threads.max(1)
     }
 
-    /// Computes on no more than `threads` threads from now on.
-    pub fn limit_threads(&mut self, threads: usize) {
-        self.threads = self.threads.min(threads);
+    /// Plans what a forecast computes at a time: within the limit of the call and what is left of the cluster's memory, of
+    /// which it reserves what the plan takes.
+    pub fn plan(
+        &mut self,
+        limit: usize,
+        plan: impl Fn(usize, usize) -> folio_core::Result<Batches>,
+    ) -> report::Result<Batches> {
+        let threads = self.threads();
+        plan(threads, limit)?;
+        let batches = match plan(threads, budget::room(limit)) {
+            Err(Error::MemoryLimit { need_bytes, .. }) => {
+                budget::reserve(need_bytes)?;
+                plan(threads, need_bytes)?
+            }
+            planned => planned?,
+        };
+        budget::reserve(batches.bytes)?;
+        self.threads = self.threads.min(batches.threads);
+        Ok(batches)
     }
 
     /// Says how many tasks the call will have, where it has them run in batches.

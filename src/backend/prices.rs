@@ -85,14 +85,14 @@ pub fn read_raw(selection: &Selection, settings: &Settings) -> Result<RawPrices>
     })
 }
 
-/// Reads the prices and gives them to `each`: in one panel if they fit into `limit` bytes, else in several, one after the
-/// other, each with the number of tickers in all.
+/// Reads the prices and gives them to `each`: in one panel if they fit into half of what the call may take and all calls
+/// have left, else in several, one after the other, each with the number of tickers in all.
 pub fn read_in_batches(
     selection: &Selection,
     settings: &Settings,
     mut each: impl FnMut(PricePanel, usize) -> Result<()>,
 ) -> Result<()> {
-    let (zone, limit) = (settings.zone()?, settings.price_bytes());
+    let (zone, limit) = (settings.zone()?, budget::room(settings.memory_limit) / 2);
     let source = PriceRelation::find(selection.relation, &settings.prices)?;
     if let Ok(rows) = fetch(&source, selection, limit)? {
         let panel = panel(rows, selection, &source, zone.as_ref())?;
@@ -160,6 +160,12 @@ fn most_bytes(history: usize) -> usize {
     4 * history * size_of::<PriceRow>() + TICKER_BYTES + MAX_TICKER_BYTES
 }
 
+/// What the names of the tickers that are asked for take.
+fn names_bytes(selection: &Selection) -> usize {
+    let names = selection.tickers.iter().flatten();
+    names.map(|name| TICKER_BYTES + name.len()).sum()
+}
+
 /// Drops the rows that are older than the newest `history` once there are twice as many, so that a long table does not
 /// have to fit into memory. Gives the number of rows that it dropped.
 fn trim(rows: &mut Vec<PriceRow>, history: usize) -> usize {
@@ -210,7 +216,8 @@ fn fetch(
     let (statement, arguments) = statement(source, selection, &columns);
     let mut rows = Rows::new();
     // A vector that grows may have room for twice its rows.
-    let (mut bytes, row_bytes) = (0_usize, 2 * size_of::<PriceRow>());
+    let (mut bytes, row_bytes) = (names_bytes(selection), 2 * size_of::<PriceRow>());
+    budget::reserve(bytes.min(limit))?;
     let read = query::read(&statement, &arguments, |row| {
         let Some(ticker) = row.bytes(1) else { return Ok(ControlFlow::Continue(())) };
         let ticker = encoding::from_server(ticker)?;
@@ -243,6 +250,7 @@ fn tickers_of(source: &PriceRelation, selection: &Selection, limit: usize) -> Re
         if bytes > limit {
             return Err(too_much_memory(bytes, limit));
         }
+        budget::reserve(bytes)?;
         tickers.push(ticker);
         Ok(ControlFlow::Continue(()))
     });

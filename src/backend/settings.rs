@@ -1,11 +1,11 @@
 //! Every setting: its name, unit, range, default and text; read once per call into a plain [`Settings`].
 
-use std::ffi::CString;
+use std::ffi::{CString, c_int, c_void};
 
 use folio_core::calendar::zone::Zone;
 use folio_core::forecast::DEFAULT_SEED;
 use folio_core::frequency::{MAX_PERIODS_PER_YEAR, PeriodsPerYear};
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
 static PRICES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"prices"));
 static HISTORY: GucSetting<i32> = GucSetting::<i32>::new(1000);
@@ -136,8 +136,9 @@ fn available_cores() -> usize {
 /// Declares the settings to the server and reserves their prefix.
 pub fn register() {
     register_inputs();
-    register_limits();
+    // First the ends, which the others are checked by.
     register_limits_of_the_cluster();
+    register_limits();
     reserve_prefix();
 }
 
@@ -211,16 +212,22 @@ fn register_limits() {
         GucContext::Userset,
         GucFlags::default(),
     );
-    GucRegistry::define_int_guc(
-        c"folio.memory_limit",
-        c"How much memory one call may take for prices, computations and results.",
-        c"Where many tickers do not fit at once they are computed in batches, with the same results.",
-        &MEMORY_LIMIT,
-        MIN_MEMORY_MEGABYTES,
-        MAX_MEMORY_MEGABYTES,
-        GucContext::Userset,
-        GucFlags::UNIT_MB,
-    );
+    // SAFETY: the hook neither raises nor keeps anything.
+    unsafe {
+        GucRegistry::define_int_guc_with_hooks(
+            c"folio.memory_limit",
+            c"How much memory one call may take for prices, computations and results.",
+            c"Where many tickers do not fit at once they are computed in batches, with the same results.",
+            &MEMORY_LIMIT,
+            MIN_MEMORY_MEGABYTES,
+            MAX_MEMORY_MEGABYTES,
+            GucContext::Userset,
+            GucFlags::UNIT_MB,
+            Some(check_memory_limit),
+            None,
+            None,
+        );
+    }
     GucRegistry::define_bool_guc(
         c"folio.progress_notices",
         c"Whether a call of more than five seconds tells every five seconds how far it is.",
@@ -246,7 +253,7 @@ fn register_limits_of_the_cluster() {
     );
     GucRegistry::define_int_guc(
         c"folio.max_memory",
-        c"How much memory the prices that the calls of all sessions read may take together; 0 is without a limit.",
+        c"How much memory the calls of all sessions may take together; 0 is without a limit.",
         c"Needs shared_preload_libraries = 'pg_folio'. A call that would pass it fails with 53200, or computes in smaller batches.",
         &MAX_MEMORY,
         0,
@@ -276,17 +283,43 @@ fn register_limits_of_the_cluster() {
     );
 }
 
+/// Refuses to SET folio.memory_limit above folio.max_memory_limit. What is read at the start of a session is not refused, since
+/// it comes in any order, nor in a parallel worker, which copies the settings one by one: there the end counts all the same.
+unsafe extern "C-unwind" fn check_memory_limit(
+    value: *mut c_int,
+    _: *mut *mut c_void,
+    source: pg_sys::GucSource::Type,
+) -> bool {
+    let end = MAX_MEMORY_LIMIT.get();
+    // SAFETY: the server passes the new value; the texts are copied where the server expects them.
+    unsafe {
+        let set_now = source == pg_sys::GucSource::PGC_S_SESSION && !pg_sys::InitializingParallelWorker;
+        if *value <= end || !set_now {
+            return true;
+        }
+        let copy = |text: String| {
+            let text = CString::new(text).unwrap_or_default();
+            pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, text.as_ptr())
+        };
+        pg_sys::GUC_check_errdetail_string =
+            copy(format!("Given: {} MB. folio.max_memory_limit: {end} MB.", *value));
+        pg_sys::GUC_check_errhint_string =
+            copy("Set less, or let a superuser raise folio.max_memory_limit.".to_owned());
+    }
+    false
+}
+
 fn preloading() -> bool {
     // SAFETY: a plain global of the server, read on the main thread.
-    unsafe { pgrx::pg_sys::process_shared_preload_libraries_in_progress }
+    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
 fn reserve_prefix() {
     // SAFETY: called from _PG_init on the main thread with a constant, NUL-terminated string.
     unsafe {
         #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"folio".as_ptr());
+        pg_sys::EmitWarningsOnPlaceholders(c"folio".as_ptr());
         #[cfg(not(any(feature = "pg13", feature = "pg14")))]
-        pgrx::pg_sys::MarkGUCPrefixReserved(c"folio".as_ptr());
+        pg_sys::MarkGUCPrefixReserved(c"folio".as_ptr());
     }
 }

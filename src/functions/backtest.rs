@@ -10,6 +10,7 @@ use pgrx::prelude::*;
 
 use super::portfolio::{Inputs, MIN_RETURNS, Source};
 use super::{arguments, periods};
+use crate::backend::budget::{self, HeldBy};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -68,7 +69,7 @@ fn backtest(
         run(backtest.validated()?, tickers, source)
     });
     let (days, times) = or_raise(days);
-    TableIterator::new(days.into_iter().map(move |day| {
+    TableIterator::new(days.map(move |day| {
         let Day { ts, value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value } = day;
         (with_time_zone(ts, times), value, gain, turnover, cost, drawdown, benchmark_value, risk_free_value)
     }))
@@ -80,7 +81,11 @@ fn holds(tickers: Option<&[String]>, benchmark: Option<&str>) -> bool {
     tickers.is_some_and(|tickers| tickers.iter().any(|ticker| ticker == benchmark))
 }
 
-fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Result<(Vec<Day>, Times)> {
+fn run(
+    backtest: Backtest,
+    tickers: Option<Vec<String>>,
+    source: Source,
+) -> Result<(HeldBy<std::vec::IntoIter<Day>>, Times)> {
     let Source { history, as_of, relation, periods_per_year, .. } = source;
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
@@ -96,11 +101,13 @@ fn run(backtest: Backtest, tickers: Option<Vec<String>>, source: Source) -> Resu
     let selection = Selection { relation, tickers: read, as_of, history };
     let pool = Pool::start(settings.threads_per_call)?;
     let panel = prices::read(&selection, &settings)?;
-    memory::check_backtest(&panel, backtest.lookback, pool.threads(), settings.memory_limit)?;
+    let (threads, limit) = (pool.threads(), settings.memory_limit);
+    budget::reserve(memory::check_backtest(&panel, backtest.lookback, threads, limit)?)?;
+    let result_bytes = memory::result_bytes(&panel);
     let cancel = pool::cancel_flag();
     let aligned = move |_: &Cancel| ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS);
     let returns = task::one(&pool, &cancel, aligned)?.with_periods(periods);
     let days = backtest::run(backtest, &returns, &pool, &cancel)?;
     periods::say(periods.remark(returns.frequency()));
-    Ok((days, returns.times()))
+    Ok((budget::hold(result_bytes)?.by(days.into_iter()), returns.times()))
 }

@@ -63,7 +63,7 @@ fn forecast_chart(
         let tickers = Some(vec![required("ticker", ticker)?.0]);
         let arguments = Arguments { tickers, horizon, models, level: None, as_of, history, relation };
         let chart = |report: forecast::Report| Ok(fan.chart(report.ticker, &report.outcome?));
-        let charts = arguments.plan()?.at(&fan.levels).forecast(|_| Ok(()), chart)?;
+        let (charts, _held) = arguments.plan()?.at(&fan.levels).forecast(|_| Ok(()), chart)?;
         let chart = charts.into_iter().next().ok_or(folio_chart::Error::Empty { what: "forecast" })?;
         Ok(Text(chart.svg(options)?))
     })())

@@ -514,7 +514,7 @@ impl Run {
         }
         let mut seen = Seen::new(&plan);
         let (level, periods) = (plan.request.levels[0], plan.periods);
-        let forecasts = as_role(owner, || {
+        let (forecasts, _held) = as_role(owner, || {
             plan.forecast(|panel| seen.add(panel), |report| Ok(Forecast::of(report, periods)))
         })?;
         // What is stored is named by the prices that it was computed from.

@@ -9,6 +9,7 @@ use folio_core::task::Cancel;
 use pgrx::prelude::*;
 
 use super::forecast::Arguments;
+use crate::backend::budget::{self, Held};
 use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -57,17 +58,17 @@ fn forecast_evaluate(
     let arguments = Arguments { tickers: None, horizon, models, level: None, as_of, history, relation };
     let schedule = RawSchedule { origins, stride, gap, fit_window, refit_every };
     let mut rows = Vec::new();
-    or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
+    let held = or_raise(arguments.with_tickers(tickers).and_then(|arguments| {
         let batch = |evaluated: Vec<Evaluated>, pool: &Pool, cancel: &Cancel| {
             for measured in forecast::measure(evaluated, pool, cancel)? {
                 server::check_interrupts()?;
-                rows.extend(ticker_rows(measured));
+                rows.push(ticker_rows(measured));
             }
             Ok(())
         };
-        evaluate(arguments, schedule, batch).map(drop)
+        evaluate(arguments, schedule, batch).map(|(_, _, held)| held)
     }));
-    TableIterator::new(rows)
+    TableIterator::new(held.by(rows.into_iter().flatten()))
 }
 
 /// The same over all tickers: a row per model and step, with the statistic of Diebold and Mariano against the last price,
@@ -118,9 +119,9 @@ fn forecast_evaluate_summary(
             summary = std::mem::take(&mut summary).with(evaluated, pool, cancel)?;
             Ok(())
         };
-        let (evaluation, pool) = evaluate(arguments, schedule, batch)?;
+        let (evaluation, pool, held) = evaluate(arguments, schedule, batch)?;
         let (summary, tests) = summary.diebold_mariano(evaluation.stride(), &pool, &pool::cancel_flag())?;
-        Ok(summary_rows(&summary, tests))
+        Ok(held.by(summary_rows(&summary, tests).into_iter()))
     })))
 }
 
@@ -147,12 +148,12 @@ impl RawSchedule {
 }
 
 /// The whole way from SQL's arguments to evaluated tickers, in batches that fit into folio.memory_limit: `each` gets one
-/// after the other, with the pool to compute on.
+/// after the other, with the pool to compute on. What is kept of them counts until the last value is gone.
 fn evaluate(
     arguments: Arguments,
     schedule: RawSchedule,
     mut each: impl FnMut(Vec<Evaluated>, &Pool, &Cancel) -> Result<()>,
-) -> Result<(Evaluation, Pool)> {
+) -> Result<(Evaluation, Pool, Held)> {
     let settings = Settings::read();
     let request = arguments.request(&settings)?;
     let history = prices::history(arguments.history.unwrap_or(settings.history))?;
@@ -164,19 +165,21 @@ fn evaluate(
         history: evaluation.prices(),
     };
     let mut pool = Pool::start(settings.threads_per_call)?;
-    let cancel = pool::cancel_flag();
+    let (cancel, mut result_bytes) = (pool::cancel_flag(), 0);
     prices::read_in_batches(&selection, &settings, |panel, tickers| {
         pool.announce(tickers * evaluation.tasks());
-        let threads = pool.threads();
-        let batches = Batches::of_evaluation(&panel, tickers, &evaluation, threads, settings.memory_limit)?;
-        pool.limit_threads(batches.threads);
+        let batches = pool.plan(settings.memory_limit, |threads, limit| {
+            Batches::of_evaluation(&panel, tickers, &evaluation, threads, limit)
+        })?;
+        result_bytes = batches.result_bytes;
         for batch in panel.into_batches(batches.tickers) {
             each(forecast::evaluate(batch, &evaluation, &pool, &cancel)?, &pool, &cancel)?;
         }
         pool.reading();
         Ok(())
     })?;
-    Ok((evaluation, pool))
+    let held = budget::hold(result_bytes)?;
+    Ok((evaluation, pool, held))
 }
 
 /// The measures as columns, from n on.

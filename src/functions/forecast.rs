@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 use super::arguments::{not_null, unique_tickers};
 use super::periods;
 use crate::backend::array;
+use crate::backend::budget::{self, Held, HeldBy};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -301,21 +302,23 @@ impl Plan {
 
     /// From prices to what `each` keeps of a ticker, in batches that fit into folio.memory_limit. A model's numbers do not
     /// depend on what else is computed, so neither do the results depend on the batches. `look` sees the prices before
-    /// they are used.
+    /// they are used. What is kept counts until the second value is gone.
     pub fn forecast<T>(
         self,
         mut look: impl FnMut(&PricePanel) -> Result<()>,
         mut each: impl FnMut(forecast::Report) -> Result<T>,
-    ) -> Result<Vec<T>> {
+    ) -> Result<(Vec<T>, Held)> {
         let Plan { settings, request, selection, .. } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
-        let mut all = Vec::new();
+        let (mut all, mut result_bytes) = (Vec::new(), 0);
         prices::read_in_batches(&selection, &settings, |panel, tickers| {
             look(&panel)?;
             pool.announce(tickers * (request.models.models().len() + 1));
-            let batches = Batches::new(&panel, tickers, &request, pool.threads(), settings.memory_limit)?;
-            pool.limit_threads(batches.threads);
+            let batches = pool.plan(settings.memory_limit, |threads, limit| {
+                Batches::new(&panel, tickers, &request, threads, limit)
+            })?;
+            result_bytes = batches.result_bytes;
             for batch in panel.into_batches(batches.tickers) {
                 for report in forecast::forecast(batch, &request, &pool, &cancel)? {
                     server::check_interrupts()?;
@@ -325,7 +328,7 @@ impl Plan {
             pool.reading();
             Ok(())
         })?;
-        Ok(all)
+        Ok((all, budget::hold(result_bytes)?))
     }
 }
 
@@ -355,10 +358,10 @@ pub(super) fn one<Row: 'static>(row: Row) -> Rows<Row> {
 }
 
 /// The rows of many tickers.
-type Flat<I> = std::iter::Flatten<std::vec::IntoIter<I>>;
+type Flat<I> = HeldBy<std::iter::Flatten<std::vec::IntoIter<I>>>;
 
-fn flatten<I: IntoIterator>(all: Vec<I>) -> Flat<I> {
-    all.into_iter().flatten()
+fn flatten<I: IntoIterator>((all, held): (Vec<I>, Held)) -> Flat<I> {
+    held.by(all.into_iter().flatten())
 }
 
 /// The rows of forecast_ensemble for a ticker.

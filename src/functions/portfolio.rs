@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 
 use super::{arguments, periods};
 use crate::backend::array::{self, MatrixDatum};
+use crate::backend::budget::{self, Held};
 use crate::backend::datum::{Json, Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -217,16 +218,16 @@ fn efficient_frontier(
         Inputs { market_caps, prior, risk_aversion, tau, risk_free_rate, covariance, objective, constraints };
     let frontier = inputs.request(views).and_then(|request| {
         let points = points.unwrap_or(DEFAULT_POINTS);
-        source.compute(move |returns, cancel| {
+        source.compute_and_hold(move |returns, cancel| {
             let frontier = request::efficient_frontier(&request, returns, points, cancel)?;
             Ok((returns.tickers().to_vec(), frontier))
         })
     });
-    let (tickers, frontier) = or_raise(frontier);
-    TableIterator::new((1..).zip(frontier).map(move |(number, point)| {
+    let ((tickers, frontier), held) = or_raise(frontier);
+    TableIterator::new(held.by((1..).zip(frontier).map(move |(number, point)| {
         let weights = by_ticker(tickers.iter().cloned(), point.weights.iter());
         (number, point.expected_return, point.volatility, point.sharpe_ratio, weights)
-    }))
+    })))
 }
 
 /// What prior and views expect of given weights, beside a benchmark if there is one.
@@ -300,15 +301,14 @@ fn covariance_matrix(
     let method = covariance.map_or(Ok(CovarianceMethod::default()), |name| CovarianceMethod::parse(&name));
     let covariance = method
         .map_err(Report::from)
-        .and_then(|method| source.compute(move |returns, cancel| method.estimate(returns, cancel)));
-    let covariance = or_raise(covariance);
+        .and_then(|method| source.compute_and_hold(move |returns, cancel| method.estimate(returns, cancel)));
+    let (covariance, held) = or_raise(covariance);
     let size = covariance.universe().len();
-    TableIterator::new((0..size).flat_map(move |row| (0..size).map(move |column| (row, column))).map(
-        move |(row, column)| {
-            let name = |index: usize| Text(covariance.universe().tickers()[index].clone());
-            (name(row), name(column), covariance.matrix()[[row, column]], covariance.correlation(row, column))
-        },
-    ))
+    let pairs = (0..size).flat_map(move |row| (0..size).map(move |column| (row, column)));
+    TableIterator::new(held.by(pairs.map(move |(row, column)| {
+        let name = |index: usize| Text(covariance.universe().tickers()[index].clone());
+        (name(row), name(column), covariance.matrix()[[row, column]], covariance.correlation(row, column))
+    })))
 }
 
 /// Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker and one of cash.
@@ -352,8 +352,8 @@ fn buy(
     // Only the last price counts.
     let selection = Selection { relation, tickers, as_of, history: 1 };
     let settings = Settings::read();
-    let panel = prices::read(&selection, &settings)?;
     let pool = Pool::start(1)?;
+    let panel = prices::read(&selection, &settings)?;
     Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
         allocation::positions(&weights, &panel, value, method, cancel)
     })?)
@@ -375,9 +375,9 @@ fn bl_posterior(
         let covariance = array::matrix("covariance", covariance, prior.len())?;
         let p = array::matrix("p", p, prior.len())?;
         let (q, omega) = (array::vector("q", q)?, array::matrix_or_diagonal("omega", omega)?);
-        memory::check_posterior(prior.len(), q.len(), Settings::read().memory_limit)?;
         let tau = Tau::new(tau)?;
         let pool = Pool::start(1)?;
+        budget::reserve(memory::check_posterior(prior.len(), q.len(), Settings::read().memory_limit)?)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             posterior(covariance.view(), prior.view(), p.view(), q.view(), omega.view(), tau, cancel)
         })?)
@@ -398,8 +398,8 @@ fn fix_nonpositive_semidefinite(
     let result = (|| {
         let matrix = array::matrix_or_diagonal("matrix", matrix)?;
         let method = fix_method.map_or(Ok(FixMethod::default()), |name| FixMethod::parse(&name))?;
-        memory::check_posterior(matrix.nrows(), 0, Settings::read().memory_limit)?;
         let pool = Pool::start(1)?;
+        budget::reserve(memory::check_posterior(matrix.nrows(), 0, Settings::read().memory_limit)?)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             covariance::fix_nonpositive_semidefinite(matrix.view(), method, cancel)
         })?)
@@ -447,6 +447,14 @@ impl Source {
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.compute_and_hold(work).map(|(result, _)| result)
+    }
+
+    /// The same of a result that waits to be asked for: it counts until the second value is gone.
+    fn compute_and_hold<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
+    ) -> Result<(T, Held)> {
         let settings = Settings::read();
         let history = prices::history(self.history.unwrap_or(settings.history))?;
         let periods = settings.periods_per_year(self.periods_per_year)?;
@@ -454,13 +462,14 @@ impl Source {
         let selection = Selection { relation: self.relation, tickers, as_of: self.as_of, history };
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings)?;
-        memory::check(&panel, settings.memory_limit)?;
+        budget::reserve(memory::check(&panel, settings.memory_limit)?)?;
+        let result_bytes = memory::result_bytes(&panel);
         let (result, remark) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
             let returns = ReturnPanel::aligned(&panel, history - 1, MIN_RETURNS)?.with_periods(periods);
             Ok((work(&returns, cancel)?, periods.remark(returns.frequency())))
         })?;
         periods::say(remark);
-        Ok(result)
+        Ok((result, budget::hold(result_bytes)?))
     }
 }
 

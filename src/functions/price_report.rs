@@ -6,6 +6,7 @@ use folio_core::task;
 use pgrx::prelude::*;
 
 use super::arguments::unique_tickers;
+use crate::backend::budget::{self, Held};
 use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
@@ -51,11 +52,8 @@ fn price_report(
         name!(periods_per_year, Option<f64>),
     ),
 > {
-    let reports = reports(tickers, history, as_of, prices);
-    let rows = reports.map(|(reports, times)| {
-        reports.into_iter().flat_map(|report| rows_of(report, times)).collect::<Vec<_>>()
-    });
-    TableIterator::new(or_raise(rows))
+    let (reports, times, held) = or_raise(reports(tickers, history, as_of, prices));
+    TableIterator::new(held.by(reports.into_iter().flat_map(move |report| rows_of(report, times))))
 }
 
 fn reports(
@@ -63,7 +61,7 @@ fn reports(
     history: Option<i64>,
     as_of: Option<TimestampWithTimeZone>,
     relation: Option<Regclass>,
-) -> Result<(Vec<PriceReport>, Times)> {
+) -> Result<(Vec<PriceReport>, Times, Held)> {
     let settings = Settings::read();
     let history = prices::history(history.unwrap_or(settings.history))?;
     let tickers = tickers.map(unique_tickers).transpose()?;
@@ -74,7 +72,8 @@ fn reports(
     let reports = task::one(&pool, &pool::cancel_flag(), move |cancel| {
         price_reports(tickers, history, zone.as_ref(), cancel)
     })?;
-    Ok((reports, times))
+    let held = budget::hold(reports.iter().map(PriceReport::bytes).sum())?;
+    Ok((reports, times, held))
 }
 
 /// A row for each finding, or one that says that there is none.

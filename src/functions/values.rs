@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::arguments::required;
 use super::forecast::status;
 use crate::backend::array;
+use crate::backend::budget::Held;
 use crate::backend::datum::Json;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
@@ -75,8 +76,7 @@ fn forecast_series(series: Series, horizon: Option<i64>, options: &ValueOptions)
     let request = options.request(horizon, pool::thread_cpu_time);
     let panel = PricePanel::new(vec![(options.ticker().to_owned(), Ok(series))]);
     let mut pool = Pool::start(settings.threads_per_call)?;
-    let batches = Batches::new(&panel, 1, &request, pool.threads(), settings.memory_limit)?;
-    pool.limit_threads(batches.threads);
+    pool.plan(settings.memory_limit, |threads, limit| Batches::new(&panel, 1, &request, threads, limit))?;
     let reports = run_forecast(panel, &request, &pool, &pool::cancel_flag())?;
     let outcome = reports.into_iter().next().map(|report| report.outcome);
     composite(&outcome.unwrap_or(Err(Error::Cancelled))?)
@@ -105,6 +105,8 @@ struct State {
     rows: Vec<PriceRow>,
     horizon: Option<i64>,
     options: ValueOptions,
+    /// The rows' part of what all sessions may take.
+    held: Held,
 }
 
 impl State {
@@ -117,6 +119,7 @@ impl State {
             if need_bytes > limit_bytes {
                 return Err(Error::MemoryLimit { need_bytes, limit_bytes }.into());
             }
+            self.held.grow(more * size_of::<PriceRow>())?;
             self.rows.try_reserve_exact(more).map_err(|_| Report::out_of_memory())?;
             GROUP_BYTES.set(need_bytes);
         }
@@ -164,7 +167,7 @@ fn forecast_agg_row_with_options(
 fn forecast_agg_result(state: Internal) -> Option<ForecastResult> {
     // SAFETY: only add_row makes the state, and it makes this.
     let state = unsafe { state.get::<State>() }?;
-    let State { rows, horizon, options } = state;
+    let State { rows, horizon, options, .. } = state;
     Some(or_raise(
         options
             .series_of_rows(rows.clone())
@@ -184,7 +187,7 @@ fn add_row(
     if !state.initialized() {
         let options = options.map_or(Value::Null, |Json(options)| options);
         let options = or_raise(ValueOptions::from_json(&options).map_err(Report::from));
-        let empty = State { rows: Vec::new(), horizon, options };
+        let empty = State { rows: Vec::new(), horizon, options, held: Held::default() };
         let mut context: pg_sys::MemoryContext = std::ptr::null_mut();
         // SAFETY: fcinfo is that of this call; the context that it names outlives the group, and drops the state.
         state = unsafe {

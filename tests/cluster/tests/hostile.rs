@@ -703,7 +703,13 @@ fn no_user_raises_the_ends_of_his_settings() {
     }
     // He asks for all there is, and gets what the ends leave.
     let mut his = database.session();
-    run(&mut his, "SET ROLE mallory; SET folio.memory_limit = '1TB'; SET folio.threads_per_call = 64");
+    let more = as_role(&mut his, "mallory", "SET folio.memory_limit = '1TB'").expect_err("above the end");
+    assert_eq!(more.code().map(|code| code.code()), Some("22023"), "{more:?}");
+    run(
+        &mut his,
+        "SET folio.max_memory_limit = '1TB'; SET folio.memory_limit = '1TB'; RESET folio.max_memory_limit",
+    );
+    run(&mut his, "SET ROLE mallory; SET folio.threads_per_call = 64");
     let wide = "SELECT count(*) FROM covariance_matrix(prices => 'stash.wide', history => 400)";
     run(
         &mut his,

@@ -13,8 +13,14 @@ const TASK_BYTES: usize = 8 << 20;
 /// What a fit takes for each price: features and their copies, 0.7 KiB measured for XGBoost and ridge at 8,000 prices.
 const TASK_BYTES_PER_PRICE: usize = 1 << 10;
 
-/// A row of a result with its texts, as the caller keeps it until the last one is there.
+/// A row of a result with its texts, as the caller keeps it until it is asked for.
 const ROW_BYTES: usize = 160;
+
+/// A row of an evaluation, with a number for each measure.
+const EVALUATED_ROW_BYTES: usize = 400;
+
+/// A model in a report of one ticker: its weight, what it says of its fit, its texts.
+const MEMBER_BYTES: usize = 1 << 10;
 
 /// How many tickers are forecast at a time, and on how many threads, within a limit of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,10 @@ pub struct Batches {
     pub tickers: usize,
     /// Threads at a time, at least 1 and not more than asked for.
     pub threads: usize,
+    /// What all of it takes, prices and results included, in bytes.
+    pub bytes: usize,
+    /// What the results of all tickers take of that.
+    pub result_bytes: usize,
 }
 
 impl Batches {
@@ -38,8 +48,9 @@ impl Batches {
         threads: usize,
         limit: usize,
     ) -> Result<Batches> {
-        let rows = tickers * request.horizon.steps() * request.levels.len();
-        Batches::plan(panel, rows, fit_bytes(request), threads, limit)
+        let steps = request.horizon.steps() * request.levels.len() * ROW_BYTES;
+        let rows = steps.max(request.models.models().len() * MEMBER_BYTES);
+        Batches::plan(panel, tickers, rows, fit_bytes(request), threads, limit)
     }
 
     /// The same for an evaluation.
@@ -55,30 +66,44 @@ impl Batches {
     ) -> Result<Batches> {
         let request = evaluation.request();
         let forecasters = request.models.models().len() + 2;
-        let rows = tickers * request.horizon.steps() * forecasters;
-        Batches::plan(panel, rows, evaluation.report_bytes(fit_bytes(request)), threads, limit)
+        let rows = request.horizon.steps() * forecasters * EVALUATED_ROW_BYTES;
+        Batches::plan(panel, tickers, rows, evaluation.report_bytes(fit_bytes(request)), threads, limit)
     }
 
-    /// `rows` are those of the whole result, `report` the bytes that a ticker takes until it is combined.
-    fn plan(panel: &PricePanel, rows: usize, report: usize, threads: usize, limit: usize) -> Result<Batches> {
+    /// `rows` are the bytes of a ticker's rows, `report` those that it takes until it is combined.
+    fn plan(
+        panel: &PricePanel,
+        tickers: usize,
+        rows: usize,
+        report: usize,
+        threads: usize,
+        limit: usize,
+    ) -> Result<Batches> {
         let lengths =
             || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
         let prices = lengths().sum::<usize>() * 2 * size_of::<f64>();
-        let fixed = prices + rows * ROW_BYTES;
+        // In the panel, and in what is said of the ticker.
+        let name = 2 * panel.columns().iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let result_bytes = tickers.saturating_mul(rows + name);
+        let fixed = result_bytes.saturating_add(prices);
         let task = TASK_BYTES + lengths().max().unwrap_or(0) * TASK_BYTES_PER_PRICE;
         let room = limit.saturating_sub(fixed);
         if room < task + report {
-            return Err(Error::MemoryLimit { need_bytes: fixed + task + report, limit_bytes: limit });
+            let need_bytes = fixed.saturating_add(task + report);
+            return Err(Error::MemoryLimit { need_bytes, limit_bytes: limit });
         }
         let threads = threads.min((room - report) / task).max(1);
-        Ok(Batches { tickers: ((room - threads * task) / report).max(1), threads })
+        let tickers = ((room - threads * task) / report).max(1);
+        let bytes = fixed + threads * task + tickers.min(panel.columns().len()) * report;
+        Ok(Batches { tickers, threads, bytes, result_bytes })
     }
 }
 
 /// What the models of one ticker bring from one fit, until they are combined: errors by origin and step, paths and
 /// weights.
 fn fit_bytes(request: &Request) -> usize {
-    request.models.models().len() * (MAX_ORIGINS + 3) * request.horizon.steps() * size_of::<f64>()
+    let numbers = (MAX_ORIGINS + 3) * request.horizon.steps() * size_of::<f64>();
+    request.models.models().len() * (numbers + MEMBER_BYTES)
 }
 
 #[cfg(test)]
@@ -114,6 +139,7 @@ mod tests {
         assert!(all.threads == 4 && all.tickers >= 20, "{all:?}");
         let few = plan(24).unwrap();
         assert!(few.threads < 4 && few.tickers < 20, "{few:?}");
+        assert!(few.bytes <= 24 << 20 && few.bytes < all.bytes && few.result_bytes == all.result_bytes);
         assert!(
             matches!(plan(8), Err(Error::MemoryLimit { need_bytes, limit_bytes }) if need_bytes > limit_bytes)
         );

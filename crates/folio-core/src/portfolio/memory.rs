@@ -1,5 +1,6 @@
 //! How much memory a portfolio takes, estimated before it is computed: a failed allocation would end the whole process.
 
+use super::frontier::MAX_POINTS;
 use crate::panel::PricePanel;
 use crate::{Error, Result};
 
@@ -14,11 +15,14 @@ const RETURN_COPIES: usize = 4;
 /// splits each weight into what is held and what is owed (`tests/memory.rs`).
 const SQUARE_MATRICES: usize = 24;
 
-/// Fails where a portfolio of all tickers of the panel would take more than `limit` bytes.
+/// Numbers of a backtest's day.
+const RESULT_NUMBERS: usize = 12;
+
+/// The bytes that a portfolio of all tickers of the panel takes, prices included.
 ///
 /// # Errors
-/// [`Error::MemoryLimit`].
-pub fn check(panel: &PricePanel, limit: usize) -> Result<()> {
+/// [`Error::MemoryLimit`] where they are more than `limit`.
+pub fn check(panel: &PricePanel, limit: usize) -> Result<usize> {
     let (tickers, days, prices) = sizes(panel);
     within(prices + portfolio(tickers, days), limit)
 }
@@ -35,28 +39,35 @@ fn portfolio(tickers: usize, days: usize) -> usize {
     RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers
 }
 
-/// Fails where a backtest of all tickers of the panel, on so many threads at once, would take more than `limit` bytes.
+/// The bytes that a backtest of all tickers of the panel takes, on so many threads at once.
 ///
 /// # Errors
-/// [`Error::MemoryLimit`].
-pub fn check_backtest(panel: &PricePanel, lookback: usize, threads: usize, limit: usize) -> Result<()> {
+/// [`Error::MemoryLimit`] where they are more than `limit`.
+pub fn check_backtest(panel: &PricePanel, lookback: usize, threads: usize, limit: usize) -> Result<usize> {
     let (tickers, days, prices) = sizes(panel);
     let dates = portfolio(tickers, lookback.min(days)).saturating_mul(threads);
     within(dates.saturating_add(prices + RETURN_COPIES * tickers * days), limit)
 }
 
-/// Fails where the posterior of matrices that are given would take more than `limit` bytes.
+/// The bytes that the posterior of matrices that are given takes.
 ///
 /// # Errors
-/// [`Error::MemoryLimit`].
-pub fn check_posterior(assets: usize, views: usize, limit: usize) -> Result<()> {
+/// [`Error::MemoryLimit`] where they are more than `limit`.
+pub fn check_posterior(assets: usize, views: usize, limit: usize) -> Result<usize> {
     let size = assets.saturating_add(views);
     within(SQUARE_MATRICES.saturating_mul(size.saturating_mul(size)), limit)
 }
 
-fn within(numbers: usize, limit: usize) -> Result<()> {
+/// The bytes that the rows of a portfolio's result take at most while they wait to be asked for: a matrix of all pairs, and
+/// the weights of a frontier's points. The days of a backtest, a few numbers each, are as many as those of a panel.
+pub fn result_bytes(panel: &PricePanel) -> usize {
+    let (tickers, days, _) = sizes(panel);
+    (tickers * (tickers + MAX_POINTS as usize) + RESULT_NUMBERS * days) * size_of::<f64>()
+}
+
+fn within(numbers: usize, limit: usize) -> Result<usize> {
     let need = numbers.saturating_mul(size_of::<f64>()).saturating_add(BASE_BYTES);
-    if need > limit { Err(Error::MemoryLimit { need_bytes: need, limit_bytes: limit }) } else { Ok(()) }
+    if need > limit { Err(Error::MemoryLimit { need_bytes: need, limit_bytes: limit }) } else { Ok(need) }
 }
 
 #[cfg(test)]
@@ -69,14 +80,14 @@ mod tests {
         let rows: Vec<PriceRow> = (0..10).map(|day| PriceRow { ts: Timestamp(day), close: 1.0 }).collect();
         let column = |index: usize| (index.to_string(), Series::new(index.to_string(), rows.clone(), 10));
         let panel = |tickers: usize| PricePanel::new((0..tickers).map(column).collect());
-        assert_eq!(check(&panel(100), 32 << 20), Ok(()));
+        assert!(check(&panel(100), 32 << 20).is_ok_and(|bytes| bytes > 16 << 20 && bytes <= 32 << 20));
         let refused = check(&panel(1000), 32 << 20);
         assert!(
             matches!(refused, Err(Error::MemoryLimit { need_bytes, .. }) if need_bytes > 100 << 20),
             "{refused:?}"
         );
-        assert_eq!(check(&panel(1000), 256 << 20), Ok(()));
-        assert_eq!(check_backtest(&panel(1000), 5, 1, 256 << 20), Ok(()));
+        assert!(check(&panel(1000), 256 << 20).is_ok_and(|bytes| bytes > 100 << 20));
+        assert!(check_backtest(&panel(1000), 5, 1, 256 << 20).is_ok_and(|bytes| bytes > 100 << 20));
         assert!(check_backtest(&panel(1000), 5, 2, 256 << 20).is_err());
     }
 }

@@ -96,6 +96,14 @@ pub struct PriceReport {
     pub findings: Vec<Finding>,
 }
 
+impl PriceReport {
+    /// What it takes in memory, in bytes.
+    pub fn bytes(&self) -> usize {
+        let findings = self.findings.iter().map(|finding| size_of::<Finding>() + finding.detail.len());
+        size_of::<PriceReport>() + self.ticker.len() + findings.sum::<usize>()
+    }
+}
+
 /// The rows of a ticker that have a price, each bar once, and how often they come.
 pub(super) struct Prices {
     pub ts: Vec<Timestamp>,

@@ -426,7 +426,8 @@ pub fn room(limit: usize) -> usize {
         return limit;
     }
     let free = shared.max_memory.saturating_sub(shared.memory.load(Relaxed));
-    limit.min(usize::try_from(RESERVED.get().own + free).unwrap_or(usize::MAX))
+    let whole_steps = (RESERVED.get().own + free) / MEMORY_STEP * MEMORY_STEP;
+    limit.min(usize::try_from(whole_steps).unwrap_or(usize::MAX))
 }
 
 /// Memory that a session keeps beyond a call, such as rows that wait until they are asked for: counted until dropped.

@@ -143,7 +143,7 @@ fn forecast_members(
             }
             Err(error) => Ok(vec![(Text(report.ticker), None, None, failed(error), None, None, None, None)]),
         };
-        arguments.forecast(rows)
+        arguments.plan()?.of_members().forecast(|_| Ok(()), rows).map(flatten)
     })))
 }
 
@@ -275,7 +275,7 @@ impl Arguments {
         let periods = settings.periods_per_year(None)?;
         let selection =
             Selection { relation: self.relation, tickers: self.tickers, as_of: self.as_of, history };
-        Ok(Plan { settings, request, periods, selection })
+        Ok(Plan { settings, request, periods, selection, estimate: Batches::new })
     }
 }
 
@@ -286,9 +286,16 @@ pub(super) struct Plan {
     /// What views of the forecasts are annualised by.
     pub periods: PeriodsPerYear,
     selection: Selection,
+    /// What it takes: of the panel, all tickers, the request, threads and the limit.
+    estimate: fn(&PricePanel, usize, &Request, usize, usize) -> folio_core::Result<Batches>,
 }
 
 impl Plan {
+    /// Keeps a row for each model instead of the steps.
+    fn of_members(self) -> Plan {
+        Plan { estimate: Batches::of_members, ..self }
+    }
+
     /// Reads the prices alone, in panels that fit into folio.memory_limit.
     pub fn read(&self, mut look: impl FnMut(&PricePanel) -> Result<()>) -> Result<()> {
         prices::read_in_batches(&self.selection, &self.settings, |panel, _| look(&panel))
@@ -308,7 +315,7 @@ impl Plan {
         mut look: impl FnMut(&PricePanel) -> Result<()>,
         mut each: impl FnMut(forecast::Report) -> Result<T>,
     ) -> Result<(Vec<T>, Held)> {
-        let Plan { settings, request, selection, .. } = self;
+        let Plan { settings, request, selection, estimate, .. } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
         let (mut all, mut result_bytes) = (Vec::new(), 0);
@@ -316,7 +323,7 @@ impl Plan {
             look(&panel)?;
             pool.announce(tickers * (request.models.models().len() + 1));
             let batches = pool.plan(settings.memory_limit, |threads, limit| {
-                Batches::new(&panel, tickers, &request, threads, limit)
+                estimate(&panel, tickers, &request, threads, limit)
             })?;
             result_bytes = batches.result_bytes;
             for batch in panel.into_batches(batches.tickers) {

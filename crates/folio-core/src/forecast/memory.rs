@@ -48,8 +48,22 @@ impl Batches {
         threads: usize,
         limit: usize,
     ) -> Result<Batches> {
-        let steps = request.horizon.steps() * request.levels.len() * ROW_BYTES;
-        let rows = steps.max(request.models.models().len() * MEMBER_BYTES);
+        let rows = request.horizon.steps() * request.levels.len() * ROW_BYTES;
+        Batches::plan(panel, tickers, rows, fit_bytes(request), threads, limit)
+    }
+
+    /// The same where what is kept of a ticker is a row for each model.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] where one ticker alone does not fit.
+    pub fn of_members(
+        panel: &PricePanel,
+        tickers: usize,
+        request: &Request,
+        threads: usize,
+        limit: usize,
+    ) -> Result<Batches> {
+        let rows = request.models.models().len() * MEMBER_BYTES;
         Batches::plan(panel, tickers, rows, fit_bytes(request), threads, limit)
     }
 

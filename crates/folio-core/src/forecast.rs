@@ -21,8 +21,8 @@ pub use evaluate::{
     Summary, evaluate, measure,
 };
 pub use fingerprint::Fingerprint;
-pub use member::{Member, MemberFit};
 pub(crate) use member::Split;
+pub use member::{Member, MemberFit};
 pub use memory::Batches;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
 pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request};

@@ -41,6 +41,11 @@ const THEORY_BLOCKS: f64 = 10.0;
 /// Units of [`work`] for a validated step of a model: its loss.
 const LOSS: usize = 15;
 
+/// The chi-squared of a stretch has no more degrees of freedom than this: that of a month would, if the variance were known.
+/// With four the intervals of 0.8 held 0.78 to 0.80 of what came on 20 stocks at a day, a week and a month; with no bound
+/// 0.65 at the month.
+const MOST_DEGREES: usize = 4;
+
 /// What a model did for a ticker.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -277,7 +282,8 @@ fn ratios(
 ) -> Result<Vec<[f64; 2]>, Cancelled> {
     let horizon = request.horizon.steps();
     let tail = (1.0 - request.level.share()) / 2.0;
-    let theory = |step: usize| [tail, 1.0 - tail].map(|share| chi_squared_share(step + 1, share));
+    let theory =
+        |step: usize| [tail, 1.0 - tail].map(|share| chi_squared_share((step + 1).min(MOST_DEGREES), share));
     let Some(validation) = validation.filter(|_| !fits.is_empty()) else {
         return Ok((0..horizon).map(theory).collect());
     };

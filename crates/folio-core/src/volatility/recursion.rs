@@ -39,6 +39,10 @@ const FIRST_STEP: f64 = 0.05;
 const FEWEST_DEGREES: f64 = 2.05;
 const MOST_DEGREES: f64 = 500.0;
 
+/// With fewer degrees than this the variance is not to be told from the scale of the middle: it is a number of the search's
+/// last step, off by any factor. Series with many days without a move do this.
+const FEWEST_WITH_VARIANCE: f64 = 2.5;
+
 /// Units of [`work`] for one return in a likelihood with its gradient, and in a filter; returns between two looks.
 const SLOPED: usize = 40;
 const FILTERED: usize = 8;
@@ -328,6 +332,9 @@ impl Fit {
         let scaled = Scaled::of(observed.returns, cancel)?;
         let (free, log_likelihood) = family.search(&scaled, start, cancel)?;
         let parameters = family.parameters(&free);
+        if parameters.nu < FEWEST_WITH_VARIANCE {
+            return Err(Failure::Diverged("tails so heavy that there is no variance to speak of"));
+        }
         let Scaled { scale, backcast, y, .. } = scaled;
         Ok(Fit { family, free, parameters, scale, backcast, log_likelihood, count: y.len() })
     }

@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-regress test-cluster soak valgrind calendars evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster soak valgrind calendars evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test-bi: ## every chart of the dashboard in Chromium, at a desktop's and a phone
 test-dbt: setup ## the dbt project of examples/dbt in a throw-away cluster
 	@scripts/test-dbt.sh
 
-test: setup ## everything: format, lint, engine, #[pg_test], installing, pg_regress, clients of a real cluster
+test: setup ## everything: format, lint, engine, #[pg_test], installing, updating, pg_regress, clients of a real cluster
 	@scripts/test.sh
 
 test-engine: setup ## the tests of the engine and the charts only, without Postgres
@@ -44,6 +44,9 @@ test-pg: setup ## the #[pg_test]s only, inside a backend
 
 test-install: setup ## installing only: into a copy of the server, beside it, and while it runs
 	@scripts/test.sh install
+
+test-upgrade: setup ## updating only: a desk of every released version, and a dump of it
+	@scripts/test.sh upgrade
 
 test-regress: setup ## pg_regress only: what psql prints
 	@scripts/test.sh regress

@@ -11,6 +11,18 @@ target=${1:?install.sh dev|release|package|machine}
 package() {
   local out=${3:-}
   cargo pgrx package "${FEATURES[@]}" --profile "$1" --pg-config "$2" ${out:+--out-dir "$out"}
+  add_upgrades "${out:-${CARGO_TARGET_DIR:-$ROOT/target}/release/pg_folio-pg$PG}$("$2" --sharedir)/extension"
+}
+
+# An update is the installation script between what puts the old rows aside and what brings them home: a database that
+# was updated is by construction one that was installed anew.
+add_upgrades() {
+  local before step
+  for before in sql/upgrade/*.before.sql; do
+    step=$(basename "$before" .before.sql)
+    cat "$before" "$1/pg_folio--${step##*--}.sql" "${before%.before.sql}.after.sql" >"$1/pg_folio--$step.sql"
+  done
+  cp sql/releases/pg_folio--*-tables*.sql "$1/"
 }
 
 # Puts file $1 to $2 by a new file beside it that then takes the name. A server that runs has the old one mapped:

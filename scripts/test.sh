@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [regress] [cluster]
+# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [upgrade] [regress] [cluster]
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_setup
@@ -32,6 +32,8 @@ pg() {
 }
 
 install() { scripts/test-install.sh; }
+
+upgrade() { scripts/test-upgrade.sh; }
 
 regress() {
   scripts/install.sh dev
@@ -72,9 +74,10 @@ declare -A about=(
   [fmt]="the form of the Rust files" [lint]="clippy and shellcheck, warnings denied"
   [engine]="the engine and the charts, without Postgres" [pg]="functions inside a backend (#[pg_test])"
   [install]="installing beside and into a server that runs"
+  [upgrade]="updates from every released version"
   [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
 )
-order=(fmt lint engine pg install regress cluster)
+order=(fmt lint engine pg install upgrade regress cluster)
 clusters=() stage='' began=0
 
 start_cluster() {

@@ -1,13 +1,11 @@
-//! What SQL sees, one file per family: arguments to a request, the work, rows.
+//! What SQL sees, one file per family: each function's arguments, the call that it is, and its rows.
 
-mod arguments;
 mod backtest;
 mod chart;
 mod desk;
 mod evaluate;
 mod forecast;
 mod market;
-mod periods;
 mod portfolio;
 mod price_report;
 mod status;

@@ -5,7 +5,10 @@
 
 use pgrx::prelude::*;
 
+#[macro_use]
+mod arguments;
 mod backend;
+mod call;
 mod functions;
 
 pg_module_magic!(name, version);

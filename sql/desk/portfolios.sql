@@ -6,8 +6,8 @@ CREATE FUNCTION folio_internal.check_portfolio(p @extschema@.portfolio) RETURNS 
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM @extschema@.forecast_fingerprint(p.tickers, p.horizon, p.models, p.level, NULL, p.history, p.prices::regclass);
-    PERFORM folio_internal.weights_and_views(p.owner, p.prices, p.tickers, p.views, p.market_caps, p.prior, p.risk_aversion, p.tau,
-        p.risk_free_rate, p.covariance, p.objective, folio_internal.constraints_with(p.constraints, NULL), p.history, NULL, 'UTC');
+    PERFORM folio_internal.weights_and_views(p.owner, p.prices, 'UTC', p.tickers, p.views, p.market_caps, p.prior, p.risk_aversion, p.tau,
+        p.risk_free_rate, p.covariance, p.objective, folio_internal.constraints_with(p.constraints, NULL), p.history);
 END $$;
 
 CREATE FUNCTION folio_internal.make_portfolio(

@@ -178,8 +178,8 @@ DECLARE
     computed record;
 BEGIN
     SELECT * INTO computed
-    FROM folio_internal.weights_and_views(folio_internal.owner_of(run), p.prices, run.tickers, views, p.market_caps, p.prior,
-        p.risk_aversion, p.tau, p.risk_free_rate, p.covariance, p.objective, constraints, p.history, run.as_of, run.time_zone);
+    FROM folio_internal.weights_and_views(folio_internal.owner_of(run), p.prices, run.time_zone, run.tickers, views, p.market_caps,
+        p.prior, p.risk_aversion, p.tau, p.risk_free_rate, p.covariance, p.objective, constraints, p.history, run.as_of);
 
     INSERT INTO @extschema@.weight (run_id, ticker, market_weight, prior_return, view_return, posterior_return,
                                     posterior_volatility, weight, active_weight, risk_contribution)

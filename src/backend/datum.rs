@@ -23,7 +23,7 @@ const JSON_GROWTH: usize = 16;
 const NAME_BYTES: usize = 160;
 
 /// A text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Text(pub String);
 
 impl std::ops::Deref for Text {
@@ -31,6 +31,12 @@ impl std::ops::Deref for Text {
 
     fn deref(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Text {
+        Text(text)
     }
 }
 

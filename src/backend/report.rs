@@ -127,6 +127,11 @@ pub fn or_raise<T>(result: Result<T>) -> T {
     value
 }
 
+/// What a SQL function's work brings, or its error.
+pub fn or_raise_of<T>(work: impl FnOnce() -> Result<T>) -> T {
+    or_raise(work())
+}
+
 /// What the next error says, in the server's encoding.
 struct Pending {
     state: c_int,

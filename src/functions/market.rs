@@ -6,34 +6,25 @@ use folio_core::portfolio::market::{RiskAversion, RiskFreeRate};
 use folio_core::task;
 use pgrx::prelude::*;
 
-use super::arguments::required;
-use super::periods;
-use super::portfolio::Source;
+use crate::arguments::{Arguments, required};
 use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices::{self, Selection};
-use crate::backend::report::or_raise;
 use crate::backend::settings::Settings;
+use crate::call::periods;
 
-/// The risk aversion at which the market of this index is in equilibrium: its excess return over its variance, both a
-/// year.
-#[pg_extern(stable, parallel_unsafe, cost = 100000)]
-fn market_implied_risk_aversion(
-    ticker: Option<Text>,
-    risk_free_rate: default!(Option<f64>, "0"),
-    history: default!(Option<i64>, "NULL"),
-    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<Regclass>, "NULL"),
-    periods_per_year: default!(Option<f64>, "NULL"),
-) -> Option<f64> {
-    or_raise((|| {
+sql_function! {
+    /// The risk aversion at which the market of this index is in equilibrium: its excess return over its variance, both a
+    /// year.
+    #[pg_extern(stable, parallel_unsafe, cost = 100000)]
+    fn market_implied_risk_aversion(ticker: Text, risk_free_rate: f64 = "0", source, later) given arguments
+    -> Option<f64> {
+        let mut arguments = arguments;
         let Text(ticker) = required("ticker", ticker)?;
         let rate = RiskFreeRate::new(risk_free_rate.unwrap_or(0.0))?;
         let settings = Settings::read();
-        let history = prices::history(history.unwrap_or(settings.history))?;
-        let periods = settings.periods_per_year(periods_per_year)?;
-        let relation = prices.map(|relation| relation.0);
-        let selection = Selection { relation, tickers: Some(vec![ticker]), as_of, history };
+        let selection = Selection { tickers: Some(vec![ticker]), ..arguments.selection(&settings)? };
+        let periods = settings.periods_per_year(arguments.periods_per_year)?;
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings)?;
         let implied = task::one(&pool, &pool::cancel_flag(), move |_| {
@@ -48,24 +39,16 @@ fn market_implied_risk_aversion(
             periods::say(remark);
             implied.value()
         }))
-    })())
+    }
 }
 
-/// The number of returns that a covariance of these tickers is estimated from: T in tau = 1/T.
-#[pg_extern(stable, parallel_unsafe, cost = 100000)]
-fn observations(
-    tickers: default!(Option<Names>, "NULL"),
-    history: default!(Option<i64>, "NULL"),
-    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<Regclass>, "NULL"),
-) -> i32 {
-    let source = Source {
-        tickers,
-        history,
-        as_of,
-        relation: prices.map(|relation| relation.0),
+sql_function! {
+    /// The number of returns that a covariance of these tickers is estimated from: T in tau = 1/T.
+    #[pg_extern(stable, parallel_unsafe, cost = 100000)]
+    fn observations(tickers, source) given arguments
+    -> i32 {
         // Nothing of a number of observations is annual.
-        periods_per_year: Some(TRADING_DAYS),
-    };
-    or_raise(source.compute(|returns, _| Ok(returns.days().len() as i32)))
+        let arguments = Arguments { periods_per_year: Some(TRADING_DAYS), ..arguments };
+        arguments.compute(|returns, _| Ok(returns.days().len() as i32))
+    }
 }

@@ -1,108 +1,54 @@
 //! What is odd about the prices that everything else is computed from.
 
-use folio_core::panel::Times;
-use folio_core::price_report::{PriceReport, price_reports};
+use std::rc::Rc;
+
+use folio_core::price_report::{Finding, PriceReport, price_reports};
 use folio_core::task;
 use pgrx::prelude::*;
 
-use super::arguments::unique_tickers;
 use crate::backend::datum::{Names, Regclass, Text};
 use crate::backend::pool::{self, Pool};
-use crate::backend::prices::{self, Selection};
-use crate::backend::report::{Result, or_raise};
+use crate::backend::prices;
 use crate::backend::settings::Settings;
 use crate::backend::timestamp::with_time_zone;
 
-type Row = (
-    Text,
-    Text,
-    Option<TimestampWithTimeZone>,
-    Option<TimestampWithTimeZone>,
-    Option<f64>,
-    Option<Text>,
-    i64,
-    Option<TimestampWithTimeZone>,
-    Option<Text>,
-    Option<f64>,
-    Option<f64>,
-);
-
-/// Says what is odd about the prices of each ticker: a row for each finding, or one that says ok.
-#[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-#[allow(clippy::type_complexity, reason = "the columns of the SQL function")]
-fn price_report(
-    tickers: default!(Option<Names>, "NULL"),
-    history: default!(Option<i64>, "NULL"),
-    as_of: default!(Option<TimestampWithTimeZone>, "NULL"),
-    prices: default!(Option<Regclass>, "NULL"),
-) -> TableIterator<
-    'static,
-    (
-        name!(ticker, Text),
-        name!(finding, Text),
-        name!(ts, Option<TimestampWithTimeZone>),
-        name!(until, Option<TimestampWithTimeZone>),
-        name!(value, Option<f64>),
-        name!(detail, Option<Text>),
-        name!(rows, i64),
-        name!(last_ts, Option<TimestampWithTimeZone>),
-        name!(frequency, Option<Text>),
-        name!(fit, Option<f64>),
-        name!(periods_per_year, Option<f64>),
-    ),
-> {
-    let reports = reports(tickers, history, as_of, prices);
-    let rows = reports.map(|(reports, times)| {
-        reports.into_iter().flat_map(|report| rows_of(report, times)).collect::<Vec<_>>()
-    });
-    TableIterator::new(or_raise(rows))
-}
-
-fn reports(
-    tickers: Option<Names>,
-    history: Option<i64>,
-    as_of: Option<TimestampWithTimeZone>,
-    relation: Option<Regclass>,
-) -> Result<(Vec<PriceReport>, Times)> {
-    let settings = Settings::read();
-    let history = prices::history(history.unwrap_or(settings.history))?;
-    let tickers = tickers.map(unique_tickers).transpose()?;
-    let selection = Selection { relation: relation.map(|relation| relation.0), tickers, as_of, history };
-    let pool = Pool::start(1)?;
-    let raw = prices::read_raw(&selection, &settings)?;
-    let (times, tickers, zone) = (raw.times, raw.tickers, raw.zone);
-    let reports = task::one(&pool, &pool::cancel_flag(), move |cancel| {
-        price_reports(tickers, history, zone.as_ref(), cancel)
-    })?;
-    Ok((reports, times))
+sql_function! {
+    /// Says what is odd about the prices of each ticker: a row for each finding, or one that says ok.
+    #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
+    fn price_report(tickers, source) given arguments
+    -> rows of report, finding, times {
+        ticker: Text = Text(report.ticker.clone()),
+        finding: Text = Text(finding.as_ref().map_or("ok", |finding| finding.kind.name()).to_owned()),
+        ts: Option<TimestampWithTimeZone> = finding.as_ref().and_then(|finding| Some(with_time_zone(finding.ts?, times))),
+        until: Option<TimestampWithTimeZone> =
+            finding.as_ref().and_then(|finding| Some(with_time_zone(finding.until?, times))),
+        value: Option<f64> = finding.as_ref().map(|finding| finding.value).filter(|value| !value.is_nan()),
+        detail: Option<Text> = finding.map(|finding| Text(finding.detail)),
+        rows: i64 = report.rows as i64,
+        last_ts: Option<TimestampWithTimeZone> = report.last.map(|last| with_time_zone(last, times)),
+        frequency: Option<Text> = report.frequency.clone().map(Text),
+        fit: Option<f64> = report.frequency.is_some().then_some(report.fit),
+        periods_per_year: Option<f64> = report.frequency.is_some().then_some(report.periods_per_year),
+    } {
+        let mut arguments = arguments;
+        let settings = Settings::read();
+        let selection = arguments.selection(&settings)?;
+        let pool = Pool::start(1)?;
+        let raw = prices::read_raw(&selection, &settings)?;
+        let (times, tickers, zone) = (raw.times, raw.tickers, raw.zone);
+        let reports = task::one(&pool, &pool::cancel_flag(), move |cancel| {
+            price_reports(tickers, selection.history, zone.as_ref(), cancel)
+        })?;
+        Ok(reports.into_iter().flat_map(findings).map(move |(report, finding)| (report, finding, times)))
+    }
 }
 
 /// A row for each finding, or one that says that there is none.
-fn rows_of(report: PriceReport, times: Times) -> Vec<Row> {
-    let known = report.frequency.is_some();
-    let stamp = |ts| with_time_zone(ts, times);
-    let row = |finding: &str, ts, until, value, detail: Option<String>| -> Row {
-        (
-            Text(report.ticker.clone()),
-            Text(finding.to_owned()),
-            ts,
-            until,
-            value,
-            detail.map(Text),
-            report.rows as i64,
-            report.last.map(stamp),
-            report.frequency.clone().map(Text),
-            known.then_some(report.fit),
-            known.then_some(report.periods_per_year),
-        )
-    };
-    if report.findings.is_empty() {
-        return vec![row("ok", None, None, None, None)];
+fn findings(mut report: PriceReport) -> Vec<(Rc<PriceReport>, Option<Finding>)> {
+    let findings = std::mem::take(&mut report.findings);
+    let report = Rc::new(report);
+    if findings.is_empty() {
+        return vec![(report, None)];
     }
-    let rows = report.findings.iter().map(|finding| {
-        let (ts, until) = (finding.ts.map(stamp), finding.until.map(stamp));
-        let value = Some(finding.value).filter(|value| !value.is_nan());
-        row(finding.kind.name(), ts, until, value, Some(finding.detail.clone()))
-    });
-    rows.collect()
+    findings.into_iter().map(|finding| (report.clone(), Some(finding))).collect()
 }

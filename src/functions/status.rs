@@ -1,66 +1,45 @@
 //! What the extension is doing now, over all sessions: the functions behind folio.pool_status and folio.progress.
 
+use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use crate::backend::budget::{self, Activity};
 use crate::backend::datum::Text;
 use crate::backend::settings::Settings;
 
-/// What every session computes now. Rows of other users are shown to members of pg_read_all_stats.
-#[pg_extern(volatile, parallel_restricted)]
-#[allow(clippy::type_complexity, reason = "the columns of the SQL function")]
-fn running_calls() -> TableIterator<
-    'static,
-    (
-        name!(pid, i32),
-        name!(database_oid, pg_sys::Oid),
-        name!(user_oid, pg_sys::Oid),
-        name!(started, TimestampWithTimeZone),
-        name!(phase, Text),
-        name!(threads, i32),
-        name!(running, i32),
-        name!(tasks_total, i32),
-        name!(tasks_done, i32),
-        name!(tasks_failed, i32),
-        name!(cpu_ms, f64),
-    ),
-> {
-    let row = |call: Activity| {
-        let started = TimestampWithTimeZone::try_from(call.started).ok()?;
-        let phase = Text(call.phase.name().to_owned());
-        let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-        let (threads, running) = (number(call.threads), number(call.running));
-        let (total, done, failed) =
-            (number(call.tasks_total), number(call.tasks_done), number(call.tasks_failed));
-        let cpu_ms = call.cpu.as_secs_f64() * 1e3;
-        Some((
-            call.pid,
-            call.database,
-            call.user,
-            started,
-            phase,
-            threads,
-            running,
-            total,
-            done,
-            failed,
-            cpu_ms,
-        ))
-    };
-    let visible = |call: &Activity| may_see(call.user);
-    TableIterator::new(budget::activity().into_iter().filter(visible).filter_map(row).collect::<Vec<_>>())
+sql_function! {
+    /// What every session computes now. Rows of other users are shown to members of pg_read_all_stats.
+    #[pg_extern(volatile, parallel_restricted)]
+    fn running_calls() given _arguments
+    -> rows of call, started {
+        pid: i32, database_oid: Oid = call.database, user_oid: Oid = call.user,
+        started: TimestampWithTimeZone = started, phase: Text = Text(call.phase.name().to_owned()),
+        threads: i32 = number(call.threads), running: i32 = number(call.running),
+        tasks_total: i32 = number(call.tasks_total), tasks_done: i32 = number(call.tasks_done),
+        tasks_failed: i32 = number(call.tasks_failed), cpu_ms: f64 = call.cpu.as_secs_f64() * 1e3,
+    } {
+        let started = |call: Activity| {
+            let started = TimestampWithTimeZone::try_from(call.started).ok()?;
+            Some((call, started))
+        };
+        let visible = |call: &Activity| may_see(call.user);
+        Ok(budget::activity().into_iter().filter(visible).filter_map(started).collect::<Vec<_>>())
+    }
 }
 
 /// The compute threads' slots: of the whole cluster if the library is preloaded, else of this session alone.
 #[pg_extern(volatile, parallel_restricted)]
 fn thread_slots()
 -> TableIterator<'static, (name!(scope, Text), name!(max_threads, i32), name!(slots_in_use, Option<i32>))> {
-    let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     let row = match budget::slots() {
-        Some(slots) => ("cluster", number(slots.max_threads as usize), Some(number(slots.in_use as usize))),
-        None => ("session", number(Settings::read().threads_per_call), None),
+        Some(slots) => ("cluster", number(slots.max_threads), Some(number(slots.in_use))),
+        None => ("session", number(Settings::read().threads_per_call as u32), None),
     };
     TableIterator::once((Text(row.0.to_owned()), row.1, row.2))
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The rule of pg_stat_activity.

@@ -17,14 +17,14 @@ use pgrx::prelude::*;
 use pgrx::{AllocatedByRust, Array, Internal, PgMemoryContexts, pg_sys};
 use serde_json::Value;
 
-use super::arguments::required;
-use super::forecast::status;
+use crate::arguments::required;
 use crate::backend::array;
 use crate::backend::datum::Json;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
 use crate::backend::timestamp::from_micros;
+use crate::call::forecast::status;
 
 extension_sql!(
     r"

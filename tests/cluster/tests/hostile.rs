@@ -221,7 +221,7 @@ fn rows_of_runs_are_their_owners_and_name_who_ran() {
         "SELECT folio_internal.finish_run(1, true)",
         "SELECT folio_internal.delete_own_runs(1, now())",
         "SELECT * FROM folio_internal.prices_between('alice'::regrole, 'public.prices', '{GE}', NULL, NULL, 'UTC')",
-        "SELECT * FROM folio_internal.weights_and_views('postgres'::regrole, 'public.prices', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+        "SELECT * FROM folio_internal.weights_and_views('postgres'::regrole, 'public.prices', 'UTC')",
     ] {
         let before =
             text(&mut session, "SELECT md5(string_agg(r::text, ';' ORDER BY run_id)) FROM folio.run AS r");

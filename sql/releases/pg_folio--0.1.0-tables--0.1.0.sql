@@ -1,0 +1,1 @@
+-- The functions and views that a dump of 0.1.0 does not need: the update to 0.2.0 would drop them at once.

@@ -90,12 +90,15 @@ fn har_is_the_least_squares_of_statsmodels() {
     }
 }
 
+/// The variances of the steps, from each origin.
+type Paths = Vec<Vec<f64>>;
+
 /// The models without ranges and all with them.
 fn all_forecast(
     returns: &[f64],
     ranges: &[f64],
     origins: &[usize],
-) -> Vec<(&'static str, Result<Vec<Vec<f64>>, Failure>)> {
+) -> Vec<(&'static str, Result<Paths, Failure>)> {
     let (observed, cancel) = (Observed { returns, ranges: Some(ranges) }, Cancel::default());
     let forecast = |model: &&'static dyn folio_core::volatility::VolatilityModel| {
         let fitted = model.fit(&observed, None, &cancel);

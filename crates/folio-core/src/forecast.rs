@@ -21,6 +21,7 @@ pub use evaluate::{
     Summary, evaluate, measure,
 };
 pub use fingerprint::Fingerprint;
+pub(crate) use member::Split;
 pub use member::{Member, MemberFit};
 pub use memory::Batches;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};

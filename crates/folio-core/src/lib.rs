@@ -13,7 +13,9 @@ pub mod panel;
 pub mod portfolio;
 pub mod price;
 pub mod price_report;
+pub mod risk;
 pub mod task;
+pub mod volatility;
 pub mod work;
 
 pub use error::{Error, Result};

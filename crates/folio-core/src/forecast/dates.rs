@@ -18,7 +18,7 @@ impl Dates {
     ///
     /// # Errors
     /// [`crate::Error::Cancelled`].
-    pub(super) fn after(series: &Series, horizon: usize, cancel: &Cancel) -> Result<Dates> {
+    pub(crate) fn after(series: &Series, horizon: usize, cancel: &Cancel) -> Result<Dates> {
         let zone = Some(series.frequency().zone());
         let calendar = Calendar::of(series.ts(), zone, Told::Nothing, cancel)?;
         let steps = series.ts().last().map_or_else(Default::default, |&last| calendar.next(last, horizon));

@@ -25,7 +25,7 @@ pub(super) const MIN_ORIGINS: usize = 20;
 
 /// Where a history is cut, and from where forecasts are validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Split {
+pub(crate) struct Split {
     /// The fit sees `y[..training]`.
     pub training: usize,
     /// The origins, rising; all at or after `training`.

@@ -186,9 +186,23 @@ pub struct DieboldMariano {
 impl Differences {
     /// Counts a forecast in.
     pub fn add(&mut self, scored: &Scored) {
-        let (count, sum) = self.0.entry(scored.origin.day()).or_default();
+        self.add_difference(scored.origin.day(), scored.error().abs() - scored.error_of_last_price().abs());
+    }
+
+    /// Counts in by how much a forecast of this day lost more than what it is compared with.
+    pub(crate) fn add_difference(&mut self, day: i64, difference: f64) {
+        let (count, sum) = self.0.entry(day).or_default();
         *count += 1;
-        *sum += scored.error().abs() - scored.error_of_last_price().abs();
+        *sum += difference;
+    }
+
+    /// Counts in those of more forecasts.
+    pub(crate) fn append(&mut self, more: Differences) {
+        for (day, (count, sum)) in more.0 {
+            let (all, total) = self.0.entry(day).or_default();
+            *all += count;
+            *total += sum;
+        }
     }
 
     /// The statistic, where the forecasts of `overlap` dates after a date share outcomes with it; None where there are

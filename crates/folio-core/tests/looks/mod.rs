@@ -6,10 +6,12 @@ mod common;
 mod portfolio_support;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use folio_core::forecast::{
-    self, Evaluation, FitWindow, Level, Schedule, Summary, evaluate, forecast, measure,
+    self, Evaluation, FitWindow, Horizon, Level, Schedule, Summary, evaluate, forecast, measure,
 };
+use folio_core::frequency::PeriodsPerYear;
 use folio_core::model::{MODELS, Model};
 use folio_core::panel::{PricePanel, ReturnPanel};
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
@@ -18,6 +20,7 @@ use folio_core::portfolio::request::{
     Request, black_litterman, efficient_frontier, optimize_portfolio, risk_map,
 };
 use folio_core::portfolio::universe::Universe;
+use folio_core::risk::{self, Bars};
 use folio_core::task::{Cancel, Inline, Seed, Task};
 use portfolio_support::{every_request, large_market, leveraged};
 use serde_json::json;
@@ -40,7 +43,7 @@ fn computation(name: impl Into<String>, run: impl Fn(&Cancel) + 'static) -> Comp
 pub fn computations() -> Vec<Computation> {
     let models = MODELS.iter().map(|model| of_model(*model));
     models
-        .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation()])
+        .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation(), of_volatilities()])
         .chain(of_portfolios())
         .chain(of_shares())
         .collect()
@@ -95,6 +98,27 @@ fn of_an_evaluation() -> Computation {
         measure(all.clone(), &Inline, cancel).expect("measures");
         let summary = Summary::default().with(all, &Inline, cancel).expect("a summary");
         assert!(summary.diebold_mariano(1, &Inline, cancel).is_ok());
+    })
+}
+
+/// The volatility of a long series, and a long evaluation.
+fn of_volatilities() -> Computation {
+    let bars = |days: usize| Bars::of(large_market(1, days));
+    let (long, past) = (bars(30_000), bars(2_000));
+    computation("forecast_volatility, evaluated", move |cancel| {
+        let request = risk::Request {
+            horizon: Horizon::new(252).expect("steps"),
+            level: Level::new(0.8).expect("a level"),
+            models: risk::ModelSet::all(),
+            periods: PeriodsPerYear::default(),
+            clock: || Duration::ZERO,
+        };
+        let reports = risk::forecast(long.clone(), &request, &Inline, cancel).expect("forecasts");
+        assert!(reports[0].outcome.is_ok());
+        let schedule = risk::Schedule { origins: 100, stride: Some(5), refit_every: 20, history: 500 };
+        let evaluation = risk::Evaluation::new(request, &schedule).expect("a schedule");
+        let summary = risk::evaluate(past.clone(), &evaluation, risk::Summary::default(), &Inline, cancel);
+        assert!(!summary.expect("measures").rows(5, cancel).expect("rows").is_empty());
     })
 }
 

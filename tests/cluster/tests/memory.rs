@@ -133,6 +133,8 @@ fn computations_count_before_they_begin() {
 fn a_limit_above_its_end_is_refused_by_name() {
     let database = Database::empty();
     let mut session = database.session();
+    // A session that has not loaded the library yet takes what it is told, and finds the end at the first call.
+    session.batch_execute("LOAD 'pg_folio'").expect("LOAD");
     for statement in
         ["SET folio.memory_limit = '8GB'", "SELECT set_config('folio.memory_limit', '8GB', true)"]
     {

@@ -10,3 +10,4 @@ mod portfolio;
 mod price_report;
 mod status;
 mod values;
+mod volatility;

@@ -4,9 +4,11 @@
 mod combine;
 mod ensemble;
 mod evaluate;
+mod memory;
 mod request;
 
 pub use combine::{Member, MemberFit};
 pub use ensemble::{Bars, Ensemble, Report, Status, Step, forecast};
-pub use evaluate::{ENSEMBLE, Evaluation, Row, SAMPLE, Schedule, Summary, evaluate};
+pub use evaluate::{DEFAULT_ORIGINS, ENSEMBLE, Evaluation, Row, SAMPLE, Schedule, Summary, evaluate};
+pub use memory::{of_evaluation, of_forecast, of_members};
 pub use request::{ModelSet, Request};

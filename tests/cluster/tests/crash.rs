@@ -468,6 +468,8 @@ fn long_arrays_and_documents_are_counted_before_they_are_kept() {
         "SELECT (SELECT count(*) FROM forecast_ensemble(names)) FROM big",
         "SELECT (SELECT count(*) FROM forecast_members(names)) FROM big",
         "SELECT (SELECT count(*) FROM forecast_evaluate(names)) FROM big",
+        "SELECT (SELECT count(*) FROM forecast_volatility(names)) FROM big",
+        "SELECT (SELECT count(*) FROM volatility_evaluate(models => names)) FROM big",
         "SELECT (SELECT count(*) FROM black_litterman(names)) FROM big",
         "SELECT (SELECT count(*) FROM covariance_matrix(names)) FROM big",
         "SELECT observations(names) FROM big",

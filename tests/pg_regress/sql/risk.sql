@@ -36,7 +36,7 @@ SELECT ticker, model, weight, status FROM volatility_members('{flat,nobody}', ho
 
 -- Members: weights sum to one; parameters are in detail, a range model has no ranges.
 SELECT round(sum(weight)::numeric, 9) AS weights, count(*) AS members, bool_and(fit_ms >= 0) AS timed FROM volatility_members('{rising}', horizon => 5);
-SELECT model, weight > 0 AS weighs, validation_qlike < 1 AS validated, status FROM volatility_members('{rising}', horizon => 5);
+SELECT model, weight > 0 AS weighs, validation_qlike IS NOT NULL AS validated, status FROM volatility_members('{rising}', horizon => 5);
 SELECT model, round(weight::numeric, 6) AS weight, status FROM volatility_members('{calm}', horizon => 1, models => '{ewma,har_range}');
 SELECT model, ARRAY(SELECT jsonb_object_keys(detail) ORDER BY 1) AS detail FROM volatility_members('{rising}', horizon => 1);
 

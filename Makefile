@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster soak valgrind calendars evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind calendars evaluate peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ test-regress: setup ## pg_regress only: what psql prints
 
 test-cluster: setup ## the client tests only: cancel, threads, concurrency
 	@scripts/test.sh cluster
+
+majors: ## pg_regress and the clients of sessions and faults on Postgres 16, 17 and 18; fetches servers that are missing
+	@scripts/majors.sh
 
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers

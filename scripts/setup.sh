@@ -12,8 +12,10 @@ packages() {
   if [ ${#packages[@]} -gt 0 ]; then printf '%s\n' "${packages[@]}" && return; fi
   printf '%s\n' build-essential pkg-config libclang-dev cmake ninja-build shellcheck
   # Another server than Debian's brings its own headers and programs.
-  [ "$PG_CONFIG" != "/usr/lib/postgresql/$PG/bin/pg_config" ] ||
+  [ "$PG_CONFIG" != "$DEBIAN_CONFIG" ] ||
     printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" "postgresql-$PG-cron"
+  # One that was fetched needs the user postgres, whom this package makes, and libraries that it does not bring along.
+  [ "$PG_CONFIG" != "$(fetched_config)" ] || printf '%s\n' postgresql-common libxml2 libgssapi-krb5-2
   # cargo-pgrx starts its test server as another user through sudo.
   ! is_root || printf '%s\n' sudo
 }
@@ -97,10 +99,25 @@ install_cargo_pgrx() {
   cargo install --locked --quiet --root "$ROOT/target/tools" cargo-pgrx --version "$PGRX_VERSION"
 }
 
-# What a server consists of: its programs, libraries, shared files and headers.
+# Fetches a server where neither the machine nor apt has one of this version.
+choose_server() {
+  [ "$PG_CONFIG" = "$DEBIAN_CONFIG" ] && [ ! -x "$PG_CONFIG" ] || return 0
+  ! apt-cache policy "postgresql-$PG" 2>/dev/null | grep -q 'Candidate: [0-9]' || return 0
+  case $PG in
+    16 | 17 | 18)
+      scripts/fetch-server.sh
+      PG_CONFIG=$(fetched_config)
+      ;;
+  esac
+}
+
+# What a server consists of: its programs, libraries, shared files and headers, and the libraries that a server which
+# is not the system's brings along.
 server_folders() {
   local what
   for what in bindir pkglibdir sharedir includedir-server; do "$PG_CONFIG" "--$what"; done
+  ldd "$("$PG_CONFIG" --bindir)"/{initdb,psql,postgres} 2>/dev/null | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' |
+    xargs -r -n1 realpath | { grep -vE '^(/usr)?/lib' || :; } | sort -u
 }
 
 # The files in folder $1 in the form $2. Links are followed, those that lead nowhere left out; and so is pg_folio, which
@@ -154,6 +171,7 @@ case ${1:-} in
     ;;
 esac
 check_rust
+choose_server
 if command -v apt-get >/dev/null; then install_packages; else other_system; fi
 [ -x "$PG_CONFIG" ] || die "$PG_CONFIG is missing"
 install_cargo_pgrx

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [upgrade] [regress] [cluster]
+# One more stage is named only: sessions, the part of cluster that other majors of Postgres have to pass (majors.sh).
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 need_setup
@@ -54,7 +55,16 @@ cluster() {
   scripts/install.sh dev
   clients default
   clients preload
-  clients cron --test desk --test hostile
+  if has_cron; then
+    clients cron --test desk --test hostile
+  else
+    say "  NOT TESTED: schedules, for this Postgres $PG has no pg_cron"
+  fi
+}
+
+sessions() {
+  scripts/install.sh dev
+  clients preload --test session --test faults
 }
 
 # clients CONF [ARGUMENT...]   the clients' tests against a cluster with CONF.conf
@@ -76,6 +86,7 @@ declare -A about=(
   [install]="installing beside and into a server that runs"
   [upgrade]="updates from every released version"
   [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
+  [sessions]="clients of a real cluster: sessions and faults only"
 )
 order=(fmt lint engine pg install upgrade regress cluster)
 clusters=() stage='' began=0
@@ -110,7 +121,7 @@ trap 'exit 143' TERM
 
 [ $# -gt 0 ] || set -- "${order[@]}"
 number=0 times=''
-for name in "$@"; do [ -n "${about[$name]:-}" ] || die "no stage '$name'" "there are: ${order[*]}"; done
+for name in "$@"; do [ -n "${about[$name]:-}" ] || die "no stage '$name'" "there are: ${order[*]} sessions"; done
 for stage in "$@"; do
   number=$((number + 1)) began=$SECONDS
   say "Stage $number of $#, $stage: ${about[$stage]}"

@@ -316,10 +316,5 @@ fn preloading() -> bool {
 
 fn reserve_prefix() {
     // SAFETY: called from _PG_init on the main thread with a constant, NUL-terminated string.
-    unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pg_sys::EmitWarningsOnPlaceholders(c"folio".as_ptr());
-        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
-        pg_sys::MarkGUCPrefixReserved(c"folio".as_ptr());
-    }
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"folio".as_ptr()) };
 }

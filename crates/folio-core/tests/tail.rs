@@ -107,7 +107,7 @@ fn cornish_fisher_is_normal_without_skewness_and_kurtosis_and_an_integral_with_t
         near(found.expected_shortfall, 0.01 * beyond - 0.001, 1e-4, "normal");
     }
     // With moments: the mean of the quantiles beyond the level, by the middles of 20,000 shares.
-    let skewed = sample(5000, |share| 0.02 * (0.4 * normal_quantile(share)).exp() * -1.0);
+    let skewed = sample(5000, |share| -0.02 * (0.4 * normal_quantile(share)).exp());
     let n = skewed.len() as f64;
     let mean = skewed.iter().sum::<f64>() / n;
     let moment = |power: i32| skewed.iter().map(|value| (value - mean).powi(power)).sum::<f64>() / n;

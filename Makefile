@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster soak valgrind calendars evaluate families peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster soak valgrind calendars evaluate families peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ bi-stop: ## end Superset
 
 test-bi: ## every chart of the dashboard in Chromium, at a desktop's and a phone's width (make demo first)
 	@scripts/bi.sh test
+
+test-clients: setup ## every function with values bound by psycopg, asyncpg, SQLAlchemy, pg8000, ADBC, ODBC and node
+	@scripts/test-clients.sh
 
 test-dbt: setup ## the dbt project of examples/dbt in a throw-away cluster
 	@scripts/test-dbt.sh

@@ -37,6 +37,31 @@ COMMENT ON FUNCTION @extschema@.forecast_evaluate_summary(text[], bigint, bigint
 'forecast_evaluate over all tickers: a row per model and step. tickers: how many have forecasts. dm_statistic: Diebold and Mariano''s of the absolute errors against
 the last price''s, clustered by date (under zero: better than the last price), with its two-sided p_value. The other columns and the arguments are those of forecast_evaluate.';
 
+COMMENT ON FUNCTION @extschema@.forecast_volatility(text[], bigint, text[], float8, bigint, timestamptz, regclass, float8) IS
+'Forecasts the annual volatility of each ticker, all of the price relation if tickers is NULL: a row per ticker and step. volatility: of the step alone;
+mean_volatility: of all steps up to it, the root of the mean variance; lower, upper: the realised volatility of the steps up to it falls between them with the share level.
+0.2 is 20 % a year. models: ewma, garch, gjr_garch, garch_t, egarch, har, default all. level: 0.01 to 0.99, default 0.8. horizon, history, as_of, prices: as in forecast_ensemble.
+periods_per_year: by which it annualises, as in black_litterman. status: ok, what is missing, or why there is no forecast. Errors: 22023, 53200.';
+
+COMMENT ON FUNCTION @extschema@.volatility_members(text[], bigint, text[], bigint, timestamptz, regclass) IS
+'Why a forecast of volatility is what it is: a row per ticker and model with its mean weight over the steps, its validation_qlike (mean of x / f + log(f / m) - 1 out of sample,
+f the forecast variance, x the mean squared return that came, m that of the history; lower is better), the CPU time of both fits and all forecasts in ms,
+the reason of a failure in status, and in detail the parameters, of returns in percent. The arguments are those of forecast_volatility.';
+
+COMMENT ON FUNCTION @extschema@.volatility_evaluate(text[], bigint, bigint, bigint, bigint, text[], float8, bigint, timestamptz, regclass) IS
+'How good forecasts of volatility would have been from past days (origins), each without a price after it, over all tickers: a row per model and step; model is ensemble,
+a member, ewma or sample_variance, the yardsticks. Judged is the variance up to the step by the mean squared return that came. tickers, n: how many tickers and forecasts.
+qlike: as in volatility_members. mse: squared error, of variances of returns in percent. mz_constant, mz_slope, mz_r_squared: what came regressed on what was forecast
+(Mincer and Zarnowitz); 0 and 1 are without bias. coverage: share of realised volatilities inside of the ensemble''s interval. dm_ewma, dm_sample: Diebold and Mariano''s
+statistic of qlike against the yardsticks, clustered by date (under zero: better), with two-sided p values. origins: default 20; stride: periods between them, default horizon;
+refit_every: models are fitted at every so many origins, default 1. The other arguments are those of forecast_volatility.';
+
+COMMENT ON FUNCTION @extschema@.value_at_risk(jsonb, float8, bigint, text, bigint, timestamptz, regclass) IS
+'What given weights may lose over the horizon: a row per method. value_at_risk: the loss that is not passed with probability level; expected_shortfall: the mean loss
+of the worst cases beyond it. Both are shares of the portfolio''s value, positive for a loss: 0.03 is 3 %. weights: {"AAPL": 0.6, "KO": 0.4}; what is not invested loses nothing.
+level: 0.5 to 0.999, default 0.95. horizon: periods of the prices ahead, 1 to 252, default 1. method: historical, filtered_historical, student_t, cornish_fisher; default all.
+n: returns, or stretches of the horizon. status: ok, or why a method has no number. history, as_of, prices: as in forecast_ensemble. Errors: 22023, PF004, PF005.';
+
 COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
 COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
 COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';

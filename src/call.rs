@@ -8,3 +8,4 @@ pub mod forecast;
 pub mod periods;
 pub mod portfolio;
 pub mod run;
+pub mod volatility;

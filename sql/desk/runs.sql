@@ -96,6 +96,13 @@ BEGIN
         'models', models, 'level', level, 'history', history, 'prices', prices), as_of, for_session);
 END $$;
 
+-- A text as an error shows it: cut, with its length, where it is longer.
+CREATE FUNCTION folio_internal.bounded(value text, longest integer) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN length(value) > longest THEN format('%s... (%s bytes in all)', left(value, longest), octet_length(value))
+                ELSE value END
+$$;
+
 -- The portfolio of this name, if the caller sees it.
 CREATE FUNCTION folio_internal.portfolio_named(portfolio text) RETURNS @extschema@.portfolio
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -104,9 +111,10 @@ DECLARE
 BEGIN
     SELECT * INTO named FROM @extschema@.portfolio AS p WHERE p.name = portfolio;
     IF named.portfolio_id IS NULL THEN
-        RAISE EXCEPTION 'portfolio "%" does not exist', portfolio
+        RAISE EXCEPTION 'portfolio "%" does not exist', folio_internal.bounded(portfolio, 80)
             USING ERRCODE = 'undefined_object',
-                  DETAIL = format('There are: %s.', coalesce((SELECT string_agg(name, ', ' ORDER BY name) FROM @extschema@.portfolio), 'none')),
+                  DETAIL = format('There are: %s.', folio_internal.bounded(coalesce(
+                      (SELECT string_agg(name, ', ' ORDER BY name) FROM @extschema@.portfolio), 'none'), 1000)),
                   HINT = 'SELECT folio.create_portfolio(name => ...) makes one.';
     END IF;
     RETURN named;
@@ -371,6 +379,11 @@ DECLARE
 BEGIN
     PERFORM folio_internal.require_desk();
     PERFORM folio_internal.require_primary();
+    IF before IS NULL THEN
+        RAISE EXCEPTION 'before must not be NULL'
+            USING ERRCODE = 'null_value_not_allowed', DETAIL = 'It says which runs are deleted: those that started before it.',
+                  HINT = 'now() deletes all of them.';
+    END IF;
     IF portfolio IS NOT NULL THEN
         key := folio_internal.own_portfolio(portfolio);
     END IF;

@@ -51,6 +51,16 @@ pub fn matrix_or_diagonal(argument: &str, array: Array<'_, f64>) -> Result<Array
     }
 }
 
+/// That an array was not given.
+pub fn missing(argument: &str) -> Report {
+    Report::new(
+        SqlState::NULL_VALUE_NOT_ALLOWED,
+        format!("{argument} must not be NULL"),
+        "There is nothing to compute from.",
+        "Leave out the rows without one: WHERE ... IS NOT NULL.",
+    )
+}
+
 fn values_and_shape(argument: &str, array: Array<'_, f64>) -> Result<(Vec<f64>, Vec<usize>)> {
     limited(ARRAY_COPIES * size_of::<f64>() * array.len())?;
     let values: Option<Vec<f64>> = array.iter().collect();

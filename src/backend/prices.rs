@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use folio_core::Error;
 use folio_core::calendar::zone::Zone;
 use folio_core::panel::{PricePanel, PriceRow, Series, Times};
+use folio_core::sort;
+use folio_core::task::Cancel;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -168,13 +170,13 @@ fn names_bytes(selection: &Selection) -> usize {
 
 /// Drops the rows that are older than the newest `history` once there are twice as many, so that a long table does not
 /// have to fit into memory. Gives the number of rows that it dropped.
-fn trim(rows: &mut Vec<PriceRow>, history: usize) -> usize {
+fn trim(rows: &mut Vec<PriceRow>, history: usize, cancel: &Cancel) -> Result<usize> {
     if rows.len() < 2 * history {
-        return 0;
+        return Ok(0);
     }
     // Stable, so that of two rows of one time the same are kept as by sorting all rows at the end.
-    rows.sort_by_key(|row| row.ts);
-    rows.drain(..rows.len() - history).len()
+    sort::by_key(rows, |row| row.ts, cancel).map_err(Error::from)?;
+    Ok(rows.drain(..rows.len() - history).len())
 }
 
 fn too_much_memory(need_bytes: usize, limit_bytes: usize) -> Report {
@@ -218,6 +220,7 @@ fn fetch(
     // A vector that grows may have room for twice its rows.
     let (mut bytes, row_bytes) = (names_bytes(selection), 2 * size_of::<PriceRow>());
     budget::reserve(bytes.min(limit))?;
+    let cancel = pool::cancel_flag();
     let read = query::read(&statement, &arguments, |row| {
         let Some(ticker) = row.bytes(1) else { return Ok(ControlFlow::Continue(())) };
         let ticker = encoding::from_server(ticker)?;
@@ -225,7 +228,7 @@ fn fetch(
         match rows.get_mut(&*ticker) {
             Some(series) => {
                 series.push(price);
-                bytes -= row_bytes * trim(series, selection.history);
+                bytes -= row_bytes * trim(series, selection.history, &cancel)?;
             }
             None => {
                 bytes += name_bytes(source, &ticker)?;
@@ -284,10 +287,13 @@ fn as_reader(source: &PriceRelation, read: Result<()>) -> Result<()> {
     })
 }
 
+/// More prices than memory has room for.
+const MAX_HISTORY: usize = 1 << 40;
+
 /// The number of prices to keep of each ticker.
 pub fn history(days: i64) -> Result<usize> {
     match usize::try_from(days) {
-        Ok(days @ 2..) => Ok(days),
+        Ok(days @ 2..) => Ok(days.min(MAX_HISTORY)),
         _ => Err(Error::InvalidArgument {
             argument: "history",
             value: days.to_string(),

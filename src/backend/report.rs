@@ -79,8 +79,8 @@ impl Report {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Report {
-        let (detail, hint) = (Some(detail.into()), Some(hint.into()));
-        Report { state, message: message.into(), detail, hint, context: None }
+        let (detail, hint) = (Some(bounded(detail.into())), Some(bounded(hint.into())));
+        Report { state, message: bounded(message.into()), detail, hint, context: None }
     }
 
     /// What a call ends with to which the system has refused memory.
@@ -118,6 +118,22 @@ impl Report {
         placeholder.report(PgLogLevel::ERROR);
         unreachable!("an ERROR does not return")
     }
+}
+
+/// How much of a text is shown that is longer than all of it: its begin, and its end, where the sentence goes on behind a long
+/// value.
+const LONGEST_TEXT: usize = 1_000;
+const SHOWN_OF_BEGIN: usize = 300;
+const SHOWN_OF_END: usize = 200;
+
+/// A text of ours with whatever a user gave in it, cut with its length where that is long.
+fn bounded(text: String) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
+    let (begin, end) =
+        (text.floor_char_boundary(SHOWN_OF_BEGIN), text.ceil_char_boundary(text.len() - SHOWN_OF_END));
+    format!("{}... ({} bytes in all) ...{}", &text[..begin], text.len(), &text[end..])
 }
 
 /// The value, or the error raised: what every SQL function ends with.

@@ -1,5 +1,7 @@
 //! A run of the desk: what it read, the forecasts that it stores or finds, its weights and views.
 
+use std::fmt::Display;
+
 use folio_core::Error;
 use folio_core::forecast::{self, Fingerprint, Level};
 use folio_core::frequency::PeriodsPerYear;
@@ -230,10 +232,21 @@ impl Run {
     }
 }
 
-/// A list of names as the settings of a run have it: a JSON array.
+/// A list of names as the settings of a run have it: a JSON array, of arrays where SQL's had several dimensions.
 fn names(json: Option<String>) -> Result<Option<Names>> {
-    let list = json.map(|json| serde_json::from_str(&json).map(Names)).transpose();
-    list.map_err(|cause| Report::internal("cannot read a run", format!("{cause}.")))
+    let Some(json) = json else { return Ok(None) };
+    let unreadable = |cause: &dyn Display| Report::internal("cannot read a run", format!("{cause}."));
+    let mut left: Vec<Value> = vec![serde_json::from_str(&json).map_err(|cause| unreadable(&cause))?];
+    let mut names = Vec::new();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(values) => left.extend(values.into_iter().rev()),
+            Value::String(name) => names.push(Some(name)),
+            Value::Null => names.push(None),
+            other => return Err(unreadable(&format!("{other} is no name"))),
+        }
+    }
+    Ok(Some(Names(names)))
 }
 
 /// What a run read, for its row.

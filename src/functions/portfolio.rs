@@ -186,14 +186,14 @@ fn bl_posterior(
 /// A symmetric matrix made positive semidefinite: the matrix, the smallest eigenvalue that it had, and the largest change.
 #[pg_extern(immutable, parallel_safe, cost = 10000)]
 fn fix_nonpositive_semidefinite(
-    matrix: Array<'_, f64>,
+    matrix: Option<Array<'_, f64>>,
     fix_method: default!(Option<Text>, "'spectral'"),
 ) -> TableIterator<
     'static,
     (name!(fixed_matrix, MatrixDatum), name!(smallest_eigenvalue, f64), name!(largest_change, f64)),
 > {
     let result = (|| {
-        let matrix = array::matrix_or_diagonal("matrix", matrix)?;
+        let matrix = array::matrix_or_diagonal("matrix", matrix.ok_or_else(|| array::missing("matrix"))?)?;
         let method = fix_method.map_or(Ok(FixMethod::default()), |name| FixMethod::parse(&name))?;
         let pool = Pool::start(1)?;
         budget::reserve(memory::check_posterior(matrix.nrows(), 0, Settings::read().memory_limit)?)?;

@@ -16,9 +16,9 @@ mod zone;
 use self::pattern::MONDAY_TO_FRIDAY;
 use self::share::even_step;
 use crate::calendar::zone::{DAY, SECOND, Wall, Zone, month_of, weekday};
-use crate::input;
 use crate::price::Timestamp;
 use crate::task::{Cancel, Cancelled};
+use crate::{input, work};
 
 pub(crate) use month::period_of as month_period;
 pub(crate) use pattern::{Pattern, Week};
@@ -51,6 +51,9 @@ const BARS_A_DAY: f64 = 1.5;
 
 /// How many stamps are read between two looks at the cancel flag.
 const POLL: usize = 1 << 16;
+
+/// Work for a stamp that is read in its zone, or compared with the pattern, in [`work`]'s units.
+const UNITS_OF_A_STAMP: usize = 50;
 
 /// More periods than a year has seconds are a mistake.
 pub const MAX_PERIODS_PER_YEAR: f64 = 366.0 * (DAY / SECOND) as f64;
@@ -116,9 +119,8 @@ impl Frequency {
     pub fn infer(stamps: &[Timestamp], zone: Option<&Zone>, cancel: &Cancel) -> Result<Frequency, Cancelled> {
         let zone = zone.cloned().unwrap_or_else(|| zone::guess(stamps));
         let mut walls = Vec::with_capacity(stamps.len());
-        for chunk in stamps.chunks(POLL) {
-            cancel.check()?;
-            walls.extend(chunk.iter().map(|&ts| zone.wall(ts)));
+        for ts in work::watched(stamps, UNITS_OF_A_STAMP, cancel) {
+            walls.push(zone.wall(*ts?));
         }
         let pattern = match walls.as_slice() {
             [] => week::one_a_day(&MONDAY_TO_FRIDAY, 0),
@@ -130,7 +132,7 @@ impl Frequency {
         };
         let counted = counted(stamps);
         let mut frequency = Frequency { zone, pattern, fit: 1.0, counted };
-        frequency.fit = frequency.share_that_fits(&walls);
+        frequency.fit = frequency.share_that_fits(&walls, cancel)?;
         Ok(frequency)
     }
 
@@ -203,7 +205,7 @@ impl Frequency {
         }
     }
 
-    fn share_that_fits(&self, walls: &[Wall]) -> f64 {
+    fn share_that_fits(&self, walls: &[Wall], cancel: &Cancel) -> Result<f64, Cancelled> {
         let fits = |index: usize| {
             let wall = walls[index];
             let next_to = |other: &Wall, step: i64| (wall.0 - other.0).abs() == step;
@@ -222,9 +224,13 @@ impl Frequency {
             }
         };
         if walls.len() < 2 {
-            return 1.0;
+            return Ok(1.0);
         }
-        (0..walls.len()).filter(|&index| fits(index)).count() as f64 / walls.len() as f64
+        let mut fitting = 0;
+        for index in work::watched(0..walls.len(), UNITS_OF_A_STAMP, cancel) {
+            fitting += usize::from(fits(index?));
+        }
+        Ok(fitting as f64 / walls.len() as f64)
     }
 }
 

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
+/// The largest number whose square, in a sum of many, is a number: what is computed from larger ones may be infinite.
+pub(crate) const LARGEST: f64 = 1e150;
+
 /// The error of an argument that is not what it should be.
 pub(crate) fn invalid(argument: &'static str, value: impl ToString, expected: impl Into<String>) -> Error {
     Error::InvalidArgument { argument, value: value.to_string(), expected: expected.into() }

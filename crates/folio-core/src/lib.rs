@@ -14,6 +14,7 @@ pub mod portfolio;
 pub mod price;
 pub mod price_report;
 pub mod risk;
+pub mod sort;
 pub mod task;
 pub mod volatility;
 pub mod work;

@@ -6,10 +6,13 @@ use crate::calendar::zone::Zone;
 use crate::frequency::{Frequency, PeriodsPerYear};
 pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
-use crate::{Error, Result};
+use crate::{Error, Result, sort, work};
 
 /// How many bad rows an error lists; the rest are counted.
 const MAX_BAD_ROWS_LISTED: usize = 5;
+
+/// Work for a row that is checked, in [`work`]'s units.
+const UNITS_CHECKED: usize = 4;
 
 /// What the times of prices are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,15 +54,17 @@ impl Series {
         zone: Option<&Zone>,
         cancel: &Cancel,
     ) -> Result<Series> {
-        if !rows.is_sorted_by_key(|row| row.ts) {
-            rows.sort_by_key(|row| row.ts);
-        }
+        sort::by_key(&mut rows, |row| row.ts, cancel)?;
         rows.drain(..rows.len().saturating_sub(history));
-        let mut bad: Vec<BadPrice> = Vec::new();
-        for (index, &row) in rows.iter().enumerate() {
+        let (mut bad, mut total) = (Vec::new(), 0);
+        for step in work::watched(rows.iter().enumerate(), UNITS_CHECKED, cancel) {
+            let (index, &row) = step?;
             let duplicate = index > 0 && rows[index - 1].ts == row.ts;
             if let Some(reason) = row.fault().or(duplicate.then_some(BadPriceReason::Duplicate)) {
-                bad.push(BadPrice { row, reason });
+                total += 1;
+                if bad.len() < MAX_BAD_ROWS_LISTED {
+                    bad.push(BadPrice { row, reason });
+                }
             }
         }
         if bad.is_empty() {
@@ -68,8 +73,6 @@ impl Series {
             let frequency = Frequency::infer(&ts, zone, cancel)?;
             return Ok(Series { ticker, ts, close, frequency, times: Times::default() });
         }
-        let total = bad.len();
-        bad.truncate(MAX_BAD_ROWS_LISTED);
         Err(Error::BadPrices { ticker, rows: bad, total })
     }
 

@@ -7,18 +7,15 @@ mod twins;
 
 pub use finding::{Finding, Kind, PriceReport};
 
-use self::finding::Prices;
+use self::finding::{Findings, Looked, Prices};
 use crate::calendar::zone::Zone;
 use crate::calendar::{Calendar, Told};
 use crate::price::{BadPriceReason, PriceRow, Timestamp};
 use crate::task::Cancel;
-use crate::{Result, work};
+use crate::{Result, sort, work};
 
-/// How many findings of a kind are listed of a ticker; the last one says how many more there are.
-const MAX_OF_A_KIND: usize = 20;
-
-/// Work for a price, all kinds together: what one takes in benches, in [`work`]'s units.
-const UNITS_OF_A_PRICE: usize = 200;
+/// Work for a row that is looked at once, in [`work`]'s units.
+const UNITS_OF_A_ROW: usize = 10;
 
 /// A report of each ticker, in their order, from its rows in any order; the newest `history` of them are looked at,
 /// in the zone of their market, which None finds from the times themselves.
@@ -31,48 +28,31 @@ pub fn price_reports(
     zone: Option<&Zone>,
     cancel: &Cancel,
 ) -> Result<Vec<PriceReport>> {
-    let mut reports = Vec::with_capacity(tickers.len());
-    let mut seen = Vec::with_capacity(tickers.len());
+    let mut all = Vec::with_capacity(tickers.len());
     for (ticker, rows) in tickers {
-        let (report, prices) = report_of(ticker, rows, history, zone, cancel)?;
-        reports.push(report);
-        seen.push(prices);
+        all.push(look_at(ticker, rows, history, zone, cancel)?);
     }
-    let newest = reports.iter().filter_map(|report| report.last).max();
-    for (report, prices) in reports.iter_mut().zip(&seen) {
-        report
-            .findings
-            .extend(prices.as_ref().zip(newest).and_then(|(prices, newest)| times::ended(prices, newest)));
+    let newest = all.iter().filter_map(|looked| looked.report.last).max();
+    for Looked { span, findings, .. } in &mut all {
+        findings.extend(span.as_ref().zip(newest).and_then(|(span, newest)| times::ended(span, newest)));
     }
-    twins::find(&mut reports, &seen, cancel)?;
-    for report in &mut reports {
-        report.findings.sort_by_key(|finding| (finding.kind, finding.ts));
-        cut(&mut report.findings);
-    }
-    Ok(reports)
+    twins::find(&mut all, cancel)?;
+    let whole = |Looked { report, findings, .. }| PriceReport { findings: findings.into_list(), ..report };
+    Ok(all.into_iter().map(whole).collect())
 }
 
-fn report_of(
+/// Looks at a ticker by itself.
+fn look_at(
     ticker: String,
     mut rows: Vec<PriceRow>,
     history: usize,
     zone: Option<&Zone>,
     cancel: &Cancel,
-) -> Result<(PriceReport, Option<Prices>)> {
-    cancel.check()?;
-    work::count(rows.len() * UNITS_OF_A_PRICE);
-    rows.sort_by_key(|row| row.ts);
+) -> Result<Looked> {
+    sort::by_key(&mut rows, |row| row.ts, cancel)?;
     rows.drain(..rows.len().saturating_sub(history));
-    let mut findings = faults(&rows);
-    if rows.is_empty() {
-        findings.push(Finding {
-            kind: Kind::Missing,
-            ts: None,
-            until: None,
-            value: 0.0,
-            detail: "no row at all".to_owned(),
-        });
-    }
+    let mut findings = Findings::default();
+    findings.extend(faults(&rows, cancel)?);
     let mut report = PriceReport {
         ticker,
         rows: rows.len(),
@@ -84,8 +64,7 @@ fn report_of(
     };
     rows.retain(|row| row.fault().is_none());
     if rows.is_empty() {
-        report.findings = findings;
-        return Ok((report, None));
+        return Ok(Looked { report, span: None, print: None, findings });
     }
     let prices = prices_of(rows, &mut findings, zone, cancel)?;
     let frequency = prices.calendar.frequency();
@@ -94,36 +73,60 @@ fn report_of(
     report.fit = frequency.fit();
     report.periods_per_year = frequency.periods_per_year();
     findings.extend(times::irregular(&prices));
-    findings.extend(times::shifted(&prices));
-    findings.extend(times::gaps(&prices, cancel)?);
-    cancel.check()?;
-    findings.extend(moves::stale(&prices));
-    findings.extend(moves::large(&prices));
-    report.findings = findings;
-    Ok((report, Some(prices)))
+    findings.extend(times::shifted(&prices, cancel)?);
+    times::gaps(&prices, &mut findings, cancel)?;
+    findings.extend(moves::stale(&prices, cancel)?);
+    moves::large(&prices, &mut findings, cancel)?;
+    let print = twins::print(&prices);
+    Ok(Looked { report, span: prices.into_span(), print, findings })
 }
 
-/// The rows that no model may see, a finding for each kind.
-fn faults(rows: &[PriceRow]) -> Vec<Finding> {
-    let of = |kind: Kind, what: &str, is: fn(BadPriceReason) -> bool| {
-        let bad: Vec<&PriceRow> = rows.iter().filter(|row| row.fault().is_some_and(is)).collect();
-        let (first, last) = (bad.first()?, bad.last()?);
-        let detail = format!("{} of {} rows {what}", bad.len(), rows.len());
-        Some(Finding::at(kind, first.ts, bad.len() as f64, detail).until(last.ts))
-    };
+/// The rows that no model may see, a finding for each kind; one for no row at all.
+fn faults(rows: &[PriceRow], cancel: &Cancel) -> Result<Vec<Finding>> {
     use BadPriceReason::{Infinite, Negative, NoTime, NotANumber, Zero};
-    let missing = of(Kind::Missing, "have no price that is a number, or no time", |reason| {
-        matches!(reason, NotANumber | Infinite | NoTime)
-    });
-    let not_positive =
-        of(Kind::NotPositive, "have a price of zero or less", |reason| matches!(reason, Zero | Negative));
-    missing.into_iter().chain(not_positive).collect()
+    if rows.is_empty() {
+        let detail = "no row at all".to_owned();
+        return Ok(vec![Finding { kind: Kind::Missing, ts: None, until: None, value: 0.0, detail }]);
+    }
+    let mut missing = Faults::default();
+    let mut not_positive = Faults::default();
+    for row in work::watched(rows, UNITS_OF_A_ROW, cancel) {
+        let row = row?;
+        match row.fault() {
+            Some(NotANumber | Infinite | NoTime) => missing.add(row),
+            Some(Zero | Negative) => not_positive.add(row),
+            _ => (),
+        }
+    }
+    let of = |faults: Faults, kind, what| {
+        let (first, last) = faults.ends?;
+        let detail = format!("{} of {} rows {what}", faults.count, rows.len());
+        Some(Finding::at(kind, first, faults.count as f64, detail).until(last))
+    };
+    let missing = of(missing, Kind::Missing, "have no price that is a number, or no time");
+    let not_positive = of(not_positive, Kind::NotPositive, "have a price of zero or less");
+    Ok(missing.into_iter().chain(not_positive).collect())
+}
+
+/// Rows of one fault.
+#[derive(Default)]
+struct Faults {
+    count: usize,
+    /// The times of the first and the last.
+    ends: Option<(Timestamp, Timestamp)>,
+}
+
+impl Faults {
+    fn add(&mut self, row: &PriceRow) {
+        self.count += 1;
+        self.ends = Some((self.ends.map_or(row.ts, |(first, _)| first), row.ts));
+    }
 }
 
 /// Each bar's last price; bars with several are a finding.
 fn prices_of(
     rows: Vec<PriceRow>,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
     zone: Option<&Zone>,
     cancel: &Cancel,
 ) -> Result<Prices> {
@@ -132,7 +135,8 @@ fn prices_of(
     let calendar = Calendar::of(&stamps, zone, Told::Nothing, cancel)?;
     let mut kept: Vec<PriceRow> = Vec::with_capacity(rows.len());
     let mut bar_before = None;
-    for row in rows {
+    for row in work::watched(rows, 5 * UNITS_OF_A_ROW, cancel) {
+        let row = row?;
         let bar = calendar.frequency().bar(row.ts);
         if bar_before == Some(bar) {
             let before = kept.pop().unwrap_or(row);
@@ -145,16 +149,4 @@ fn prices_of(
     let (ts, close): (Vec<_>, Vec<_>) = kept.into_iter().map(|row| (row.ts, row.close)).unzip();
     let log = close.iter().map(|price: &f64| price.ln()).collect();
     Ok(Prices { ts, log, close, calendar })
-}
-
-/// Keeps so many of each kind, and says in the last one how many there are.
-fn cut(findings: &mut Vec<Finding>) {
-    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len().min(64));
-    for run in findings.chunk_by(|a, b| a.kind == b.kind) {
-        kept.extend(run.iter().take(MAX_OF_A_KIND).cloned());
-        if let Some(last) = kept.last_mut().filter(|_| run.len() > MAX_OF_A_KIND) {
-            last.detail.push_str(&format!("; {} more of this kind", run.len() - MAX_OF_A_KIND));
-        }
-    }
-    *findings = kept;
 }

@@ -63,7 +63,15 @@ fn assert_near(got: f64, expected: f64, what: &str) {
 fn means_and_variances_are_annualised_by_what_the_times_say() {
     let cancel = Cancel::default();
     let daily = panel_at(KINDS[0].1);
-    for method in ["ledoit_wolf", "sample_cov", "gerber", "semicovariance", "exp_cov", "denoised"] {
+    for method in [
+        "ledoit_wolf",
+        "sample_cov",
+        "gerber",
+        "semicovariance",
+        "exp_cov",
+        "denoised",
+        "nonlinear_shrinkage",
+    ] {
         let method = CovarianceMethod::parse(method).unwrap();
         let of_days = method.estimate(&daily, &cancel).unwrap();
         for (name, times, periods) in KINDS {

@@ -54,6 +54,43 @@ fn covariances_are_those_of_pypfopt() {
 }
 
 #[test]
+fn nonlinear_shrinkage_is_that_of_another_implementation() {
+    let golden = golden("nonlinear_shrinkage.json");
+    let (returns, method) = (returns(), CovarianceMethod::parse("nonlinear_shrinkage").unwrap());
+    let newest = |days: usize| returns.during(returns.days().len() - days..returns.days().len());
+    // Many returns, few, and fewer than tickers, where the least eigenvalues are known to fewer digits.
+    for (days, tolerance) in [(999, 1e-11), (60, 1e-9), (15, 1e-8)] {
+        let covariance = method.estimate(&newest(days), &Cancel::default()).unwrap();
+        let expected = lower_triangle(&golden["cov"][days.to_string()]);
+        assert_close(covariance.matrix(), &expected, tolerance, &format!("{days} returns"));
+    }
+    let short = method.estimate(&newest(12), &Cancel::default()).unwrap_err();
+    assert!(
+        matches!(&short, folio_core::Error::TooShort { need: 13, found } if found.len() == 20),
+        "{short:?}"
+    );
+    assert!(method.estimate(&newest(13), &Cancel::default()).is_ok());
+}
+
+#[test]
+fn nonlinear_shrinkage_leaves_out_what_never_moves() {
+    let wave =
+        |seed: f64| (0..100).map(|day| 0.01 * (seed * f64::from(day * day)).sin()).collect::<Vec<f64>>();
+    let method = CovarianceMethod::parse("nonlinear_shrinkage").unwrap();
+    let of = |columns: &[(&str, Vec<f64>)]| method.estimate(&panel_of(columns), &Cancel::default()).unwrap();
+    let moving = of(&[("A", wave(0.3)), ("B", wave(0.7))]);
+    let with_flat = of(&[("A", wave(0.3)), ("FLAT", vec![0.0; 100]), ("B", wave(0.7))]);
+    for (i, a) in [0, 2].into_iter().enumerate() {
+        assert!(with_flat.matrix()[[a, 1]].abs() < 1e-15);
+        for (j, b) in [0, 2].into_iter().enumerate() {
+            assert!((with_flat.matrix()[[a, b]] - moving.matrix()[[i, j]]).abs() < 1e-15, "{i} {j}");
+        }
+    }
+    let flat = of(&[("A", vec![0.0; 100]), ("B", vec![0.0; 100])]);
+    assert!(flat.matrix().iter().all(|value| *value == 0.0));
+}
+
+#[test]
 fn he_and_litterman_to_the_print_and_beyond() {
     let golden = golden("he_litterman_1999.json");
     let inputs = &golden["inputs"];

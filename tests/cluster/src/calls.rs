@@ -32,10 +32,23 @@ pub const READERS: &[(&str, &str)] = &[
         "forecast_evaluate_summary",
         "SELECT count(*) FROM forecast_evaluate_summary(horizon => 1, origins => 2, models => '{naive}', prices => '@')",
     ),
+    (
+        "forecast_volatility",
+        "SELECT count(*) FROM forecast_volatility(horizon => 2, models => '{ewma,garch}', prices => '@')",
+    ),
+    (
+        "volatility_members",
+        "SELECT count(*) FROM volatility_members(horizon => 2, models => '{ewma,har}', prices => '@')",
+    ),
+    (
+        "volatility_evaluate",
+        "SELECT count(*) FROM volatility_evaluate(horizon => 1, origins => 2, models => '{ewma}', prices => '@')",
+    ),
     ("black_litterman", "SELECT count(*) FROM black_litterman(prices => '@')"),
     ("view_report", "SELECT count(*) FROM view_report(prices => '@')"),
     ("optimize_portfolio", "SELECT count(*) FROM optimize_portfolio(prices => '@')"),
     ("efficient_frontier", "SELECT count(*) FROM efficient_frontier(points => 3, prices => '@')"),
+    ("value_at_risk", "SELECT count(*) FROM value_at_risk('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
     ("portfolio_performance", "SELECT count(*) FROM portfolio_performance('{\"A\": 1}', prices => '@')"),
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),

@@ -15,8 +15,14 @@ fn every_block_of_sql_in_the_documentation_runs() {
         )
         .expect("CREATE TABLE");
     let mut count = 0;
-    for path in ["README.md", "docs/forecasting.md", "docs/portfolio.md", "docs/charts.md", "docs/queries.md"]
-    {
+    for path in [
+        "README.md",
+        "docs/forecasting.md",
+        "docs/risk.md",
+        "docs/portfolio.md",
+        "docs/charts.md",
+        "docs/queries.md",
+    ] {
         for block in sql_blocks(path).into_iter().filter(|block| !is_of_the_desk(block)) {
             // A block that creates something starts without it.
             let before = [

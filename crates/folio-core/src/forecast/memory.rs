@@ -22,6 +22,26 @@ const EVALUATED_ROW_BYTES: usize = 400;
 /// A model in a report of one ticker: its weight, what it says of its fit, its texts.
 const MEMBER_BYTES: usize = 1 << 10;
 
+/// What computing takes, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// A ticker's rows, until they are asked for.
+    pub rows: usize,
+    /// A ticker, until it is combined.
+    pub report: usize,
+    /// A task while it runs, whatever the history.
+    pub task: usize,
+    /// A task while it runs, for each price of its ticker.
+    pub task_per_price: usize,
+}
+
+impl Sizes {
+    /// Those of price models.
+    fn of(rows: usize, report: usize) -> Sizes {
+        Sizes { rows, report, task: TASK_BYTES, task_per_price: TASK_BYTES_PER_PRICE }
+    }
+}
+
 /// How many tickers are forecast at a time, and on how many threads, within a limit of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batches {
@@ -49,7 +69,7 @@ impl Batches {
         limit: usize,
     ) -> Result<Batches> {
         let rows = request.horizon.steps() * request.levels.len() * ROW_BYTES;
-        Batches::plan(panel, tickers, rows, fit_bytes(request), threads, limit)
+        Batches::plan(panel, tickers, Sizes::of(rows, fit_bytes(request)), threads, limit)
     }
 
     /// The same where what is kept of a ticker is a row for each model.
@@ -64,7 +84,7 @@ impl Batches {
         limit: usize,
     ) -> Result<Batches> {
         let rows = request.models.models().len() * MEMBER_BYTES;
-        Batches::plan(panel, tickers, rows, fit_bytes(request), threads, limit)
+        Batches::plan(panel, tickers, Sizes::of(rows, fit_bytes(request)), threads, limit)
     }
 
     /// The same for an evaluation.
@@ -81,18 +101,22 @@ impl Batches {
         let request = evaluation.request();
         let forecasters = request.models.models().len() + 2;
         let rows = request.horizon.steps() * forecasters * EVALUATED_ROW_BYTES;
-        Batches::plan(panel, tickers, rows, evaluation.report_bytes(fit_bytes(request)), threads, limit)
+        let report = evaluation.report_bytes(fit_bytes(request));
+        Batches::plan(panel, tickers, Sizes::of(rows, report), threads, limit)
     }
 
-    /// `rows` are the bytes of a ticker's rows, `report` those that it takes until it is combined.
-    fn plan(
+    /// Plans what takes so much of each ticker and task.
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] where one ticker alone does not fit.
+    pub(crate) fn plan(
         panel: &PricePanel,
         tickers: usize,
-        rows: usize,
-        report: usize,
+        sizes: Sizes,
         threads: usize,
         limit: usize,
     ) -> Result<Batches> {
+        let Sizes { rows, report, task, task_per_price } = sizes;
         let lengths =
             || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
         let prices = lengths().sum::<usize>() * 2 * size_of::<f64>();
@@ -100,7 +124,7 @@ impl Batches {
         let name = 2 * panel.columns().iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let result_bytes = tickers.saturating_mul(rows + name);
         let fixed = result_bytes.saturating_add(prices);
-        let task = TASK_BYTES + lengths().max().unwrap_or(0) * TASK_BYTES_PER_PRICE;
+        let task = task + lengths().max().unwrap_or(0) * task_per_price;
         let room = limit.saturating_sub(fixed);
         if room < task + report {
             let need_bytes = fixed.saturating_add(task + report);

@@ -196,6 +196,11 @@ impl Differences {
         *sum += difference;
     }
 
+    /// How many dates have forecasts.
+    pub(crate) fn dates(&self) -> usize {
+        self.0.len()
+    }
+
     /// Counts in those of more forecasts.
     pub(crate) fn append(&mut self, more: Differences) {
         for (day, (count, sum)) in more.0 {

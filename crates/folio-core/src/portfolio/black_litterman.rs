@@ -12,6 +12,7 @@ use super::covariance;
 use super::market::{RiskAversion, Tau};
 use super::solver::linalg::{self, Cholesky};
 use super::views::{ResolvedViews, Uncertainty};
+use crate::input::LARGEST;
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -70,13 +71,14 @@ pub fn bl_posterior(
         });
     }
     let omega = if k > 0 { check_omega(omega, k, cancel)? } else { Array2::zeros((0, 0)) };
+    let is_beyond = |value: &&f64| value.is_nan() || value.abs() > LARGEST;
     for (argument, bad) in [
-        ("prior", prior.iter().find(|value| !value.is_finite())),
-        ("p", p.iter().find(|value| !value.is_finite())),
-        ("q", q.iter().find(|value| !value.is_finite())),
+        ("prior", prior.iter().find(is_beyond)),
+        ("p", p.iter().find(is_beyond)),
+        ("q", q.iter().find(is_beyond)),
     ] {
         if let Some(bad) = bad {
-            let expected = "finite numbers".to_owned();
+            let expected = format!("finite numbers of at most {LARGEST:e}");
             return Err(Error::InvalidArgument { argument, value: bad.to_string(), expected });
         }
     }

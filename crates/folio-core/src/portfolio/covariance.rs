@@ -12,6 +12,7 @@ mod denoised;
 mod exponential;
 mod gerber;
 mod moments;
+mod nonlinear_shrinkage;
 mod oas;
 mod sample;
 mod semi;
@@ -38,6 +39,11 @@ trait Estimator: Send + Sync {
     /// The number that it takes in parentheses after its name.
     fn number(&self) -> Option<Number> {
         None
+    }
+
+    /// The fewest returns that it can be estimated from.
+    fn min_returns(&self) -> usize {
+        2
     }
 
     /// Whether what it gives is positive semidefinite by construction; else it is checked.
@@ -90,6 +96,7 @@ static ESTIMATORS: &[&dyn Estimator] = &[
     &semi::Semi,
     &denoised::Denoised,
     &gerber::Gerber,
+    &nonlinear_shrinkage::NonlinearShrinkage,
 ];
 
 /// The estimator where none is named.
@@ -166,14 +173,15 @@ impl CovarianceMethod {
     /// shrunk ones are not.
     ///
     /// # Errors
-    /// [`Error::TooShort`] under two returns, [`Error::InvalidArgument`] for a return that is not finite,
+    /// [`Error::TooShort`] under two returns, or what the estimator needs, [`Error::InvalidArgument`] for a return that is not finite,
     /// [`Error::NotPositiveSemidefinite`] for a Gerber matrix that is not, [`Error::Cancelled`].
     pub fn estimate(self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Covariance> {
         let universe = Universe::new(panel.tickers())?;
         let (returns, periods) = (panel.returns(), panel.periods_per_year());
-        if returns.nrows() < 2 {
+        let need = self.estimator.min_returns();
+        if returns.nrows() < need {
             let found = panel.tickers().iter().map(|ticker| (ticker.clone(), returns.nrows())).collect();
-            return Err(Error::TooShort { need: 2, found });
+            return Err(Error::TooShort { need, found });
         }
         for pair in watched(panel.tickers().iter().zip(returns.columns()), returns.nrows(), cancel) {
             let (ticker, column) = pair?;

@@ -10,7 +10,7 @@ use super::market::Market;
 use super::objective::{self, Constraints, MAX_SHARPE, MIN_VOLATILITY, efficient_return};
 use super::solver::quadratic::variance;
 use super::universe::Universe;
-use crate::input;
+use crate::input::{self, LARGEST};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -151,6 +151,10 @@ pub fn performance(
 /// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for anything but numbers.
 pub fn parse_weights(argument: &'static str, value: &Value, universe: &Universe) -> Result<Array1<f64>> {
     let weights: BTreeMap<String, f64> = input::numbers(argument, value)?;
+    if let Some((ticker, weight)) = weights.iter().find(|(_, weight)| weight.abs() > LARGEST) {
+        let expected = format!("numbers of at most {LARGEST:e}");
+        return Err(Error::InvalidArgument { argument, value: format!("{ticker}: {weight:e}"), expected });
+    }
     universe.join_or(&weights, 0.0).map(Array1::from)
 }
 

@@ -1,5 +1,7 @@
 //! What is found, and what is looked at.
 
+use std::collections::BTreeMap;
+
 use crate::calendar::Calendar;
 use crate::price::Timestamp;
 
@@ -77,6 +79,49 @@ impl Finding {
     }
 }
 
+/// How many findings of a kind are listed of a ticker; the last one says how many more there are.
+const MAX_OF_A_KIND: usize = 20;
+
+/// What is odd about a ticker's prices. Of each kind the first ones are kept and the others counted, so that a series of
+/// millions of oddities takes no more than one of some.
+#[derive(Default)]
+pub(super) struct Findings {
+    kept: BTreeMap<Kind, (Vec<Finding>, usize)>,
+}
+
+impl Findings {
+    /// Those of a kind are to come in the order of their times.
+    pub fn push(&mut self, finding: Finding) {
+        let (kept, more) = self.kept.entry(finding.kind).or_default();
+        if kept.len() < MAX_OF_A_KIND {
+            kept.push(finding);
+        } else {
+            *more += 1;
+        }
+    }
+
+    pub fn has(&self, kind: Kind) -> bool {
+        self.kept.contains_key(&kind)
+    }
+
+    /// In the order of kinds and of time.
+    pub fn into_list(self) -> Vec<Finding> {
+        let with_count = |(mut kept, more): (Vec<Finding>, usize)| {
+            if let Some(last) = kept.last_mut().filter(|_| more > 0) {
+                last.detail.push_str(&format!("; {more} more of this kind"));
+            }
+            kept
+        };
+        self.kept.into_values().flat_map(with_count).collect()
+    }
+}
+
+impl Extend<Finding> for Findings {
+    fn extend<I: IntoIterator<Item = Finding>>(&mut self, findings: I) {
+        findings.into_iter().for_each(|finding| self.push(finding));
+    }
+}
+
 /// What the prices of a ticker are like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PriceReport {
@@ -112,13 +157,33 @@ pub(super) struct Prices {
     pub calendar: Calendar,
 }
 
+/// From when to when a ticker has prices: what is left of them once they were looked at.
+pub(super) struct Span {
+    pub first: Timestamp,
+    pub last: Timestamp,
+    pub count: usize,
+    pub calendar: Calendar,
+}
+
 impl Prices {
+    /// None of no prices.
+    pub fn into_span(self) -> Option<Span> {
+        let (first, last) = (*self.ts.first()?, *self.ts.last()?);
+        Some(Span { first, last, count: self.ts.len(), calendar: self.calendar })
+    }
+
     pub fn returns(&self) -> Vec<f64> {
         self.log.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
+}
 
-    /// Whether bars are so far apart that a single missing one is a hole: weeks and more.
-    pub fn is_coarse(&self) -> bool {
-        self.calendar.frequency().periods_per_year() < 60.0
-    }
+/// A ticker that was looked at by itself.
+pub(super) struct Looked {
+    /// Without the findings.
+    pub report: PriceReport,
+    /// None where no row has a price.
+    pub span: Option<Span>,
+    /// The newest returns as a number, and the time from which on; see [`super::twins`].
+    pub print: Option<(Timestamp, u64)>,
+    pub findings: Findings,
 }

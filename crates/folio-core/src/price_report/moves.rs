@@ -1,6 +1,8 @@
 //! What is odd about the moves of prices, by the ticker's own habit: its usual move at the time, its usual repeats.
 
-use super::finding::{Finding, Kind, Prices};
+use super::finding::{Finding, Findings, Kind, Prices};
+use crate::task::Cancel;
+use crate::{Result, work};
 
 /// Moves whose median is taken for what is usual at a time: half a year of days, with the half years beside it.
 const BLOCK: usize = 126;
@@ -40,6 +42,10 @@ const CHANCE: f64 = 1e-3;
 /// The share of moves of zero from which on a series is stale as a whole.
 const MOSTLY_STALE: f64 = 0.5;
 
+/// Work for a move that is looked at, in [`work`]'s units: for a split and for what is usual around it, and for a repeat.
+const UNITS_OF_A_MOVE: usize = 60;
+const UNITS_OF_A_REPEAT: usize = 10;
+
 /// Ratios of splits that companies have made; their inverses are reverse splits.
 const SPLITS: [(u32, u32); 17] = [
     (3, 2),
@@ -62,7 +68,7 @@ const SPLITS: [(u32, u32); 17] = [
 ];
 
 /// The usual size of a move around each block of the series.
-fn usual(returns: &[f64]) -> Vec<f64> {
+fn usual(returns: &[f64], cancel: &Cancel) -> Result<Vec<f64>> {
     let blocks = returns.len().div_ceil(BLOCK);
     let around = |block: usize| {
         let from = block.saturating_sub(1) * BLOCK;
@@ -75,19 +81,23 @@ fn usual(returns: &[f64]) -> Vec<f64> {
         let middle = sizes.len() / 2;
         NORMAL * *sizes.select_nth_unstable_by(middle, f64::total_cmp).1
     };
-    (0..blocks).map(around).collect()
+    let each = work::watched(0..blocks, BLOCK * UNITS_OF_A_REPEAT, cancel);
+    each.map(|block| Ok(around(block?))).collect()
 }
 
 /// Outliers, splits and jumps.
-pub(super) fn large(prices: &Prices) -> Vec<Finding> {
+pub(super) fn large(prices: &Prices, findings: &mut Findings, cancel: &Cancel) -> Result<()> {
     let returns = prices.returns();
-    let usual = usual(&returns);
-    let mut findings = Vec::new();
-    let mut index = 0;
-    while index < returns.len() {
-        let size = usual[index / BLOCK];
-        let (value, next) = (returns[index], returns.get(index + 1).copied());
-        index += 1;
+    let usual = usual(&returns, cancel)?;
+    // The move after an outlier is its way back.
+    let mut is_way_back = false;
+    for index in work::watched(0..returns.len(), UNITS_OF_A_MOVE, cancel) {
+        let index = index? + 1;
+        let size = usual[(index - 1) / BLOCK];
+        let (value, next) = (returns[index - 1], returns.get(index).copied());
+        if std::mem::take(&mut is_way_back) {
+            continue;
+        }
         if value.abs() <= FAR * size || size == 0.0 {
             continue;
         }
@@ -97,7 +107,7 @@ pub(super) fn large(prices: &Prices) -> Vec<Finding> {
         {
             let detail = format!("{price} stands between {before} and {}", prices.close[index + 1]);
             findings.push(Finding::at(Kind::Outlier, ts, price / before, detail));
-            index += 1;
+            is_way_back = true;
         } else if let Some(ratio) = split(value, lately(size, &returns[..index - 1]), &returns[index..]) {
             let detail = format!("{price} after {before} looks like a split of {ratio} without adjustment");
             findings.push(Finding::at(Kind::Split, ts, before / price, detail));
@@ -106,7 +116,7 @@ pub(super) fn large(prices: &Prices) -> Vec<Finding> {
             findings.push(Finding::at(Kind::Jump, ts, price / before - 1.0, detail));
         }
     }
-    findings
+    Ok(())
 }
 
 fn comes_back(value: f64, next: f64) -> bool {
@@ -142,10 +152,11 @@ fn split(value: f64, usual: f64, after: &[f64]) -> Option<String> {
 }
 
 /// Runs of one price that are longer than the ticker's own repeats explain.
-pub(super) fn stale(prices: &Prices) -> Vec<Finding> {
+pub(super) fn stale(prices: &Prices, cancel: &Cancel) -> Result<Vec<Finding>> {
     let mut runs = Vec::new();
     let (mut from, mut repeats) = (0, 0);
-    for index in 1..=prices.close.len() {
+    for index in work::watched(1..=prices.close.len(), UNITS_OF_A_REPEAT, cancel) {
+        let index = index?;
         if prices.close.get(index) != Some(&prices.close[from]) {
             if index - from >= MIN_EQUAL {
                 runs.push((from, index - 1));
@@ -161,7 +172,7 @@ pub(super) fn stale(prices: &Prices) -> Vec<Finding> {
     if moves >= MIN_EQUAL && all as f64 > MOSTLY_STALE * moves as f64 {
         let share = all as f64 / moves as f64;
         let detail = format!("{:.0} % of the prices are the one before", 100.0 * share);
-        return first.map(|ts| Finding::at(Kind::Stale, ts, all as f64, detail)).into_iter().collect();
+        return Ok(first.map(|ts| Finding::at(Kind::Stale, ts, all as f64, detail)).into_iter().collect());
     }
     // A run of k repeats begins at one of the moves by chance with probability p^k each.
     let chance = (repeats.max(1) as f64 / moves.max(1) as f64).min(MOSTLY_STALE);
@@ -170,5 +181,5 @@ pub(super) fn stale(prices: &Prices) -> Vec<Finding> {
         let detail = format!("{} for {} bars", prices.close[from], to - from + 1);
         Finding::at(Kind::Stale, prices.ts[from], (to - from + 1) as f64, detail).until(prices.ts[to])
     };
-    runs.iter().filter(is_odd).map(finding).collect()
+    Ok(runs.iter().filter(is_odd).map(finding).collect())
 }

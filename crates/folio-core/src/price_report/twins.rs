@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::finding::{Finding, Kind, PriceReport, Prices};
+use super::finding::{Finding, Kind, Looked, Prices};
 use crate::Result;
+use crate::price::Timestamp;
 use crate::task::Cancel;
 
 /// How many of the newest returns are compared.
@@ -13,34 +14,33 @@ const COMPARED: usize = 60;
 /// Returns are the same up to so many parts of one.
 const PARTS: f64 = 1e5;
 
-/// The newest returns with their times, rounded, as a number; None of a series that is short or does not move.
-fn print(prices: &Prices) -> Option<u64> {
-    let returns = prices.returns();
-    let from = returns.len().checked_sub(COMPARED)?;
+/// The newest returns with their times, rounded, as a number, and the time from which on; None of a series that is short or
+/// does not move.
+pub(super) fn print(prices: &Prices) -> Option<(Timestamp, u64)> {
+    let from = prices.log.len().checked_sub(COMPARED + 1)?;
+    let parts = |pair: &[f64]| ((pair[1] - pair[0]) * PARTS).round();
     let mut hasher = DefaultHasher::new();
-    for (value, ts) in returns[from..].iter().zip(&prices.ts[from + 1..]) {
-        ((value * PARTS).round() as i64, ts).hash(&mut hasher);
+    for (pair, ts) in prices.log[from..].windows(2).zip(&prices.ts[from + 1..]) {
+        (parts(pair) as i64, ts).hash(&mut hasher);
     }
-    returns[from..].iter().any(|value| (value * PARTS).round() != 0.0).then(|| hasher.finish())
+    let moves = prices.log[from..].windows(2).any(|pair| parts(pair) != 0.0);
+    moves.then(|| (prices.ts[from], hasher.finish()))
 }
 
 /// Names for each ticker the first other one that it is a twin of.
-pub(super) fn find(reports: &mut [PriceReport], prices: &[Option<Prices>], cancel: &Cancel) -> Result<()> {
+pub(super) fn find(all: &mut [Looked], cancel: &Cancel) -> Result<()> {
     let mut known: HashMap<u64, usize> = HashMap::new();
-    for (index, prices) in prices.iter().enumerate() {
+    for index in 0..all.len() {
         cancel.check()?;
-        let Some((prices, print)) = prices.as_ref().and_then(|prices| Some((prices, print(prices)?))) else {
-            continue;
-        };
+        let Some((from, print)) = all[index].print else { continue };
         let first = *known.entry(print).or_insert(index);
-        if first != index {
-            let from = prices.ts[prices.ts.len() - 1 - COMPARED];
-            for (one, other) in [(index, first), (first, index)] {
-                if reports[one].findings.iter().all(|finding| finding.kind != Kind::Twin) {
-                    let detail =
-                        format!("the last {COMPARED} returns are those of {}", reports[other].ticker);
-                    reports[one].findings.push(Finding::at(Kind::Twin, from, COMPARED as f64, detail));
-                }
+        if first == index {
+            continue;
+        }
+        for (one, other) in [(index, first), (first, index)] {
+            if !all[one].findings.has(Kind::Twin) {
+                let detail = format!("the last {COMPARED} returns are those of {}", all[other].report.ticker);
+                all[one].findings.push(Finding::at(Kind::Twin, from, COMPARED as f64, detail));
             }
         }
     }

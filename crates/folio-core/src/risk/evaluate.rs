@@ -31,6 +31,9 @@ const EWMA: &str = "ewma";
 /// The mean square of the returns that were fitted to.
 pub const SAMPLE: &str = "sample_variance";
 
+/// How many origins there are if nothing is said: at the default stride, 20 months.
+pub const DEFAULT_ORIGINS: i64 = 20;
+
 /// The most origins, and the most days between them.
 const MOST: i64 = 10_000;
 
@@ -87,14 +90,15 @@ impl Evaluation {
         self.history.saturating_add((self.origins - 1) * self.stride + self.request.horizon.steps())
     }
 
-    /// Fails where the measures would take more than `limit` bytes, on so many threads at once.
-    ///
-    /// # Errors
-    /// [`Error::MemoryLimit`].
-    pub fn check_memory(&self, threads: usize, limit: usize) -> Result<()> {
-        let scores = (MODELS.len() + 2) * self.request.horizon.steps();
-        let need_bytes = scores * self.origins * DIFFERENCE_BYTES * (threads + 1);
-        if need_bytes > limit { Err(Error::MemoryLimit { need_bytes, limit_bytes: limit }) } else { Ok(()) }
+    /// What is asked for of each forecast.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// How many bytes the measures of a ticker take, or those of all.
+    pub(super) fn measure_bytes(&self) -> usize {
+        let scores = (self.request.models.names().len() + 2) * self.request.horizon.steps();
+        scores * (size_of::<Measures>() + self.origins * DIFFERENCE_BYTES)
     }
 
     /// The origins of `n` returns, rising.
@@ -141,6 +145,8 @@ struct Scored<'a> {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     scores: BTreeMap<(usize, usize), Measures>,
+    /// How many tickers have forecasts of a model.
+    tickers: BTreeMap<usize, usize>,
     failures: BTreeMap<usize, (usize, String)>,
     failed: Vec<(String, Error)>,
 }
@@ -158,6 +164,8 @@ pub struct Row {
     pub model: &'static str,
     /// The step.
     pub step: usize,
+    /// How many tickers have forecasts.
+    pub tickers: usize,
     /// How many forecasts there are.
     pub n: usize,
     /// The mean loss.
@@ -239,7 +247,12 @@ impl Summary {
         self.failures.entry(place).or_insert_with(|| (0, reason())).0 += origins;
     }
 
+    /// Counts in the measures of a ticker.
     fn append(&mut self, other: Summary, cancel: &Cancel) -> Result<(), Cancelled> {
+        // Steps count from 1, and every model has the first where it has any.
+        for &(place, _) in other.scores.keys().filter(|(_, step)| *step == 1) {
+            *self.tickers.entry(place).or_default() += 1;
+        }
         for pair in work::watched(other.scores, COUNTED, cancel) {
             let (key, measures) = pair?;
             self.scores.entry(key).or_default().append(measures);
@@ -251,6 +264,12 @@ impl Summary {
         Ok(())
     }
 
+    /// How many bytes it takes: more than was planned where tickers have days of their own.
+    pub fn bytes(&self) -> usize {
+        let days = |measures: &Measures| measures.against[0].dates() * DIFFERENCE_BYTES;
+        self.scores.values().map(|measures| size_of::<Measures>() + days(measures)).sum()
+    }
+
     /// The measures by model and step, where origins stand so many periods apart.
     pub fn rows(&self, stride: usize, cancel: &Cancel) -> Result<Vec<Row>, Cancelled> {
         let row = |(&(place, step), measures): (&(usize, usize), &Measures)| {
@@ -260,6 +279,7 @@ impl Summary {
             Ok(Row {
                 model: name_of(place),
                 step,
+                tickers: self.tickers.get(&place).copied().unwrap_or(0),
                 n: measures.count as usize,
                 qlike: measures.qlike / measures.count,
                 mse: measures.squared / measures.count,

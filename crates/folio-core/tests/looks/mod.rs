@@ -13,13 +13,14 @@ use folio_core::forecast::{
 };
 use folio_core::frequency::PeriodsPerYear;
 use folio_core::model::{MODELS, Model};
-use folio_core::panel::{PricePanel, ReturnPanel};
+use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
 use folio_core::portfolio::objective::{Constraints, by_name};
 use folio_core::portfolio::request::{
     Request, black_litterman, efficient_frontier, optimize_portfolio, risk_map,
 };
 use folio_core::portfolio::universe::Universe;
+use folio_core::price_report::price_reports;
 use folio_core::risk::{self, Bars};
 use folio_core::task::{Cancel, Inline, Seed, Task};
 use portfolio_support::{every_request, large_market, leveraged};
@@ -44,6 +45,7 @@ pub fn computations() -> Vec<Computation> {
     let models = MODELS.iter().map(|model| of_model(*model));
     models
         .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation(), of_volatilities()])
+        .chain([of_prices_in_no_order(), of_tails()])
         .chain(of_portfolios())
         .chain(of_shares())
         .collect()
@@ -69,6 +71,18 @@ fn of_many_tickers() -> Computation {
     })
 }
 
+/// Tails of so many days that each loop over them is long.
+fn of_tails() -> Computation {
+    let returns = ReturnPanel::aligned(&large_market(2, 30_000), 30_000, 2).expect("returns");
+    let weights = returns.tickers().iter().map(|ticker| (ticker.clone(), json!(0.5)));
+    let weights = serde_json::Value::Object(weights.collect());
+    computation("value at risk", move |cancel| {
+        let request = risk::TailRequest::new(&weights, 0.95, 252, None).expect("a request");
+        let rows = request.rows(&returns, cancel).expect("rows");
+        assert!(rows.iter().all(|row| row.outcome.is_ok()), "{rows:?}");
+    })
+}
+
 /// So many prices that each loop over them is long.
 fn of_a_long_series() -> Computation {
     let panel = large_market(1, 30_000);
@@ -77,6 +91,22 @@ fn of_a_long_series() -> Computation {
         let request = forecast::Request { levels: levels.to_vec(), ..common::request(&["naive"], 252) };
         let reports = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
         assert!(reports[0].outcome.is_ok());
+    })
+}
+
+/// So many prices of one ticker, in no order, that each loop over them is long: two years of minutes, all of them jumps.
+fn of_prices_in_no_order() -> Computation {
+    let minute = |i: usize| i.wrapping_mul(0x9E37_79B1) % (1 << 20);
+    let row = |i: usize| PriceRow {
+        ts: Timestamp(minute(i) as i64 * 60_000_000),
+        close: if minute(i) % 3 == 0 { 150.0 } else { 100.0 },
+    };
+    let rows: Vec<PriceRow> = (0..1 << 20).map(row).collect();
+    computation("prices in no order, and their report", move |cancel| {
+        let name = || "A".to_owned();
+        Series::in_zone(name(), rows.clone(), usize::MAX, None, cancel).expect("good prices");
+        let reports = price_reports(vec![(name(), rows.clone())], usize::MAX, None, cancel);
+        assert_eq!(reports.expect("a report")[0].rows, rows.len());
     })
 }
 

@@ -134,6 +134,7 @@ pub fn every_request() -> Vec<(&'static str, Request)> {
         "semicovariance",
         "denoised",
         "gerber",
+        "nonlinear_shrinkage",
     ];
     let near = Constraints::from_json(&json!({ "max_tracking_error": 0.02 })).unwrap();
     let near = Request { constraints: near, prior: Some(Prior::Historical), ..Request::default() };

@@ -2,10 +2,11 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use crate::input::{self, LARGEST};
 use crate::portfolio::solver::linalg::{self, Cholesky};
 use crate::task::Cancel;
 use crate::work::watched;
-use crate::{Error, Result, input};
+use crate::{Error, Result};
 
 /// How far under zero an eigenvalue may lie, as a share of the mean variance, and still be rounding.
 const NEGATIVE_EIGENVALUE: f64 = 1e-10;
@@ -101,9 +102,6 @@ pub struct Fixed {
     /// The largest absolute change of an element; zero where nothing was to be done.
     pub largest_change: f64,
 }
-
-/// The largest element whose square, in a sum over the rows, is a number.
-const LARGEST: f64 = 1e150;
 
 /// Makes a symmetric matrix positive semidefinite; one that is stays as it is.
 ///

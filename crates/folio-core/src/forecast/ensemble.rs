@@ -9,11 +9,15 @@ use super::names::NAIVE;
 use super::plan::{self, Plan};
 use super::request::{Level, Request};
 use crate::panel::{PricePanel, Series, Timestamp};
+use crate::price::price_of_log;
 use crate::task::{self, Cancel, Executor, Outcome, Panicked};
 use crate::{Error, Result};
 
 /// The fewest prices that give a change to forecast from.
 const MIN_PRICES: usize = 2;
+
+/// The logarithm up to which a factor between two prices, and its reciprocal, are ordinary doubles.
+const LARGEST_FACTOR: f64 = 700.0;
 
 /// A step of a forecast, in prices.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,7 +36,14 @@ impl Step {
     /// `moved` is by how much the log price is forecast to differ from that of the last price, which a forecast of no
     /// change then gives to the bit.
     fn new(ts: Option<Timestamp>, last_close: f64, moved: f64, width: f64) -> Step {
-        let price = |moved: f64| (last_close * moved.exp()).min(f64::MAX);
+        // A factor that is no double may still lead from one price to another.
+        let price = |moved: f64| {
+            if moved.abs() < LARGEST_FACTOR {
+                (last_close * moved.exp()).min(f64::MAX)
+            } else {
+                price_of_log(last_close.ln() + moved)
+            }
+        };
         let [forecast, lower, upper] = [moved, moved - width, moved + width].map(price);
         Step { ts, forecast, lower, upper }
     }

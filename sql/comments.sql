@@ -56,6 +56,12 @@ qlike: as in volatility_members. mse: squared error, of variances of returns in 
 statistic of qlike against the yardsticks, clustered by date (under zero: better), with two-sided p values. origins: default 20; stride: periods between them, default horizon;
 refit_every: models are fitted at every so many origins, default 1. The other arguments are those of forecast_volatility.';
 
+COMMENT ON FUNCTION @extschema@.value_at_risk(jsonb, float8, bigint, text, bigint, timestamptz, regclass) IS
+'What given weights may lose over the horizon: a row per method. value_at_risk: the loss that is not passed with probability level; expected_shortfall: the mean loss
+of the worst cases beyond it. Both are shares of the portfolio''s value, positive for a loss: 0.03 is 3 %. weights: {"AAPL": 0.6, "KO": 0.4}; what is not invested loses nothing.
+level: 0.5 to 0.999, default 0.95. horizon: periods of the prices ahead, 1 to 252, default 1. method: historical, filtered_historical, student_t, cornish_fisher; default all.
+n: returns, or stretches of the horizon. status: ok, or why a method has no number. history, as_of, prices: as in forecast_ensemble. Errors: 22023, PF004, PF005.';
+
 COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
 COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
 COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';

@@ -9,5 +9,6 @@ mod market;
 mod portfolio;
 mod price_report;
 mod status;
+mod tail;
 mod values;
 mod volatility;

@@ -133,7 +133,7 @@ macro_rules! models {
 }
 
 mod features;
-mod nelder_mead;
+pub(crate) mod nelder_mead;
 mod smoothing;
 mod tabular;
 

@@ -1,14 +1,17 @@
 //! Risk that is forecast: the volatility of each ticker by an ensemble of models that are weighed by what they showed out
-//! of sample, and how good such forecasts would have been.
+//! of sample, and how good such forecasts would have been; and what a portfolio may
+//! lose.
 
 mod combine;
 mod ensemble;
 mod evaluate;
 mod memory;
 mod request;
+mod tail;
 
 pub use combine::{Member, MemberFit};
 pub use ensemble::{Bars, Ensemble, Report, Status, Step, forecast};
 pub use evaluate::{DEFAULT_ORIGINS, ENSEMBLE, Evaluation, Row, SAMPLE, Schedule, Summary, evaluate};
 pub use memory::{of_evaluation, of_forecast, of_members};
 pub use request::{ModelSet, Request};
+pub use tail::{DEFAULT_TAIL_HORIZON, DEFAULT_TAIL_LEVEL, Tail, TailRequest, TailRow};

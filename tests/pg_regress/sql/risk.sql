@@ -50,6 +50,28 @@ FROM volatility_evaluate('{rising}', horizon => 1, origins => 60, refit_every =>
 SELECT model, step, tickers, n, status FROM volatility_evaluate('{calm,short}', horizon => 1, origins => 3, models => '{ewma,har_range}');
 SELECT * FROM volatility_evaluate('{short,nobody}', horizon => 1, models => '{ewma}');
 
+-- What a portfolio may lose: of 100 days that lost 1 to 100 thousandths five are beyond 95 %.
+CREATE TABLE falls AS
+SELECT ticker, date '2021-01-04' + 7 * (day / 5) + day % 5 AS ts,
+       CASE ticker WHEN 'CASH' THEN 7 ELSE exp(sum(CASE WHEN day > 0 THEN ln(1 - (day * 37 % 100 + 1) / 1000.0) ELSE 0 END) OVER (PARTITION BY ticker ORDER BY day)) END AS close
+FROM unnest('{FALL,CASH}'::text[]) AS ticker, generate_series(0, 100) AS day;
+SELECT method, round(value_at_risk::numeric, 9) AS value_at_risk, round(expected_shortfall::numeric, 9) AS expected_shortfall, n, status
+FROM value_at_risk('{"FALL": 1}', method => 'historical', prices => 'falls');
+SELECT method, round(value_at_risk::numeric, 9) AS value_at_risk, round(expected_shortfall::numeric, 9) AS expected_shortfall, n, status
+FROM value_at_risk('{"FALL": 0.5, "CASH": 0.5}', level => 0.975, method => 'historical', prices => 'falls');
+SELECT method, value_at_risk > 0.05 AS loses, expected_shortfall > value_at_risk AS beyond, n, status FROM value_at_risk('{"FALL": 1}', prices => 'falls');
+SELECT method, n, status FROM value_at_risk('{"FALL": 1}', level => 0.99, horizon => 5, history => 50, prices => 'falls');
+SELECT method, n, status FROM value_at_risk('{"CASH": 1}', prices => 'falls');
+SELECT * FROM value_at_risk('{"FALL": 1}', level => 0.05, prices => 'falls');
+SELECT * FROM value_at_risk('{"FALL": 1}', level => 95, prices => 'falls');
+SELECT * FROM value_at_risk('{"FALL": 1}', method => 'gaussian', prices => 'falls');
+SELECT * FROM value_at_risk('{}', prices => 'falls');
+SELECT * FROM value_at_risk(NULL, prices => 'falls');
+SELECT * FROM value_at_risk('{"FALL": "all"}', prices => 'falls');
+SELECT * FROM value_at_risk('{"NOBODY": 1}', prices => 'falls');
+SELECT * FROM value_at_risk('{"FALL": 1}', horizon => 0, prices => 'falls');
+DROP TABLE falls;
+
 -- Errors.
 SELECT * FROM forecast_volatility(models => '{garhc}');
 SELECT * FROM forecast_volatility(models => '{}');

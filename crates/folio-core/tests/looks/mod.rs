@@ -45,7 +45,7 @@ pub fn computations() -> Vec<Computation> {
     let models = MODELS.iter().map(|model| of_model(*model));
     models
         .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation(), of_volatilities()])
-        .chain([of_prices_in_no_order()])
+        .chain([of_prices_in_no_order(), of_tails()])
         .chain(of_portfolios())
         .chain(of_shares())
         .collect()
@@ -68,6 +68,18 @@ fn of_many_tickers() -> Computation {
         let request = common::request(&["naive", "drift"], 252);
         let all = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
         assert_eq!(all.len(), 200);
+    })
+}
+
+/// Tails of so many days that each loop over them is long.
+fn of_tails() -> Computation {
+    let returns = ReturnPanel::aligned(&large_market(2, 30_000), 30_000, 2).expect("returns");
+    let weights = returns.tickers().iter().map(|ticker| (ticker.clone(), json!(0.5)));
+    let weights = serde_json::Value::Object(weights.collect());
+    computation("value at risk", move |cancel| {
+        let request = risk::TailRequest::new(&weights, 0.95, 252, None).expect("a request");
+        let rows = request.rows(&returns, cancel).expect("rows");
+        assert!(rows.iter().all(|row| row.outcome.is_ok()), "{rows:?}");
     })
 }
 

@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind calendars evaluate peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind calendars evaluate families peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ calendars: ## the trading days of the exchanges anew, from the package that benc
 STRIDE ?= 7
 evaluate: setup ## what the forecasts are worth: 20 stocks, 32 years, every STRIDE days (7); 45 minutes of CPU time
 	@scripts/evaluate.sh $(STRIDE)
+
+families: setup ## what they are worth on synthetic and short series; 3 minutes of CPU time
+	@cargo run --quiet -p folio-core --example families
 
 peers: setup ## after evaluate: the same beside statsforecast and mlforecast, at every 6th of its origins
 	@scripts/evaluate.sh peers

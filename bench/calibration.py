@@ -1,4 +1,5 @@
-"""How the constants of crates/folio-core/src/forecast/interval.rs were chosen; prints the table of docs/calibration.md.
+"""How the constants of crates/folio-core/src/forecast/interval.rs were chosen that concern the last price's errors, with a
+normal quantile in place of Student's; prints the table of docs/calibration.md.
 
     pip install numpy
     pip download --no-deps skfolio==1.12.2 && unzip -j skfolio-*.whl skfolio/datasets/data/sp500_dataset.csv.gz

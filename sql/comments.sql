@@ -131,7 +131,8 @@ COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestam
 
 COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timestamptz, regclass) IS
 'Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker, and one for the cash that is left, with ticker NULL.
-weights: {"AAPL": 0.3, ...}. value: money, in the prices'' currency. method: greedy (default) or exact, the least sum of |shares * price - weight * value|;
+weights: {"AAPL": 0.3, ...}, shares of value; what they leave stays in cash, and the amounts of all rows add up to value. value: money, in the prices'' currency.
+method: greedy (default) or exact, the least sum of |shares * price - weight * value| that leaves this cash;
 the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
 
 COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8) IS

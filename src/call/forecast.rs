@@ -241,8 +241,9 @@ pub fn status(status: &Status) -> String {
     match status {
         Status::Complete => "ok".to_owned(),
         Status::Partial { missing } => format!("ok without {}", missing.join(", ")),
-        Status::ShortHistory { prices } => {
-            format!("short history: {prices} prices; equal weights and the interval of a random walk")
+        Status::ShortHistory { prices, last_price } => {
+            let forecast = if *last_price { "the last price" } else { "equal weights" };
+            format!("short history: {prices} prices; {forecast} and the interval of a random walk")
         }
     }
 }

@@ -65,6 +65,7 @@ CALLS = [
     rows("optimize_portfolio(tickers => $1, objective => $2, constraints => $3)", TICKERS, "min_volatility", LIMITS),
     rows("efficient_frontier(tickers => $1, points => $2)", TICKERS, 3),
     rows("portfolio_performance($1, tickers => $2)", Json('{"A": 0.5, "BB": 0.5}'), TICKERS),
+    rows("value_at_risk($1, level => $2, horizon => $3)", Json('{"A": 0.5, "BB": 0.5}'), 0.95, 2),
     rows("covariance_matrix(tickers => $1, covariance => $2, history => $3)", TICKERS, "sample_cov", 100),
     rows("discrete_allocation($1, $2, $3)", Json('{"A": 0.5, "BB": 0.5}'), 10000.0, "greedy"),
     value("market_implied_risk_aversion($1, $2)", "A", 0.01),

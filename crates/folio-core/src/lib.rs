@@ -13,6 +13,7 @@ pub mod panel;
 pub mod portfolio;
 pub mod price;
 pub mod price_report;
+mod rate;
 pub mod risk;
 pub mod sort;
 pub mod task;

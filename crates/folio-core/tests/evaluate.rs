@@ -141,7 +141,8 @@ fn a_forecast_of_the_past_is_the_one_of_that_day() {
         for scored in record.scored.iter().filter(at_origin) {
             let step = scored.step - 1;
             if scored.model == ENSEMBLE {
-                assert_eq!(scored.forecast.exp(), ensemble.steps[step].forecast);
+                let price = ensemble.last_close * (scored.forecast - scored.last).exp();
+                assert_eq!(price, ensemble.steps[step].forecast);
                 let upper = |level: usize| (scored.forecast + scored.half_widths[level]).exp();
                 near(upper(0), ensemble.steps[step].upper, "upper at 80 %");
                 near(upper(1), wide[step].upper, "upper at 95 %");

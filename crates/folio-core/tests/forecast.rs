@@ -328,7 +328,9 @@ fn short_histories_have_a_status_or_a_named_error() {
                         .iter()
                         .any(|member| member.outcome.as_ref().is_ok_and(|fit| fit.validation_rmse.is_some()));
                     match ensemble.status {
-                        Status::ShortHistory { prices } => assert!(prices == count && !validated, "{name}"),
+                        Status::ShortHistory { prices, .. } => {
+                            assert!(prices == count && !validated, "{name}")
+                        }
                         _ => assert!(validated, "{name}"),
                     }
                 }
@@ -430,6 +432,48 @@ fn prices_that_do_not_move_are_forecast_as_they_are() {
         for value in [step.lower, step.forecast, step.upper] {
             assert!((value - 100.0).abs() < 1e-9, "{step:?}");
         }
+    }
+    // A price whose logarithm does not give it back.
+    for models in [&[][..], &["naive", "drift"]] {
+        for step in one(&[7.0; 300], &request(models, 21)).unwrap().steps {
+            assert_eq!([step.lower, step.forecast, step.upper], [7.0; 3]);
+        }
+    }
+}
+
+/// What stands still, moves on few days, or by a tick, is inside of its interval as it is.
+#[test]
+fn a_price_that_does_not_move_is_inside() {
+    let mut normal = normal(Seed(6));
+    let mut halted = walk(6, 842);
+    halted.extend([*halted.last().unwrap(); 158]);
+    let mut level = 4.0;
+    let stale: Vec<f64> = (0..600)
+        .map(|day| {
+            level += if day % 20 == 7 { 0.03 * normal() } else { 0.0 };
+            f64::exp(level)
+        })
+        .collect();
+    let tick: Vec<f64> = walk(7, 600).iter().map(|price| (price * 20.0).round() / 100.0).collect();
+    for (name, prices) in [("halted", halted), ("stale", stale), ("tick", tick)] {
+        let last = *prices.last().unwrap();
+        let ensemble = one(&prices, &request(&[], 3)).unwrap();
+        for step in &ensemble.steps {
+            assert!(step.lower <= last && last <= step.upper, "{name}: {last} {step:?}");
+        }
+    }
+}
+
+/// A step's forecast and interval are what they are whatever is asked for after it.
+#[test]
+fn a_further_horizon_changes_no_nearer_step() {
+    let (_, prices) = real(1, 600).remove(0);
+    let near = one(&prices, &request(&[], 21)).unwrap();
+    let far = one(&prices, &request(&[], 252)).unwrap();
+    for (near, far) in near.steps.iter().zip(&far.steps) {
+        let width = |step: &folio_core::forecast::Step| (step.upper / step.lower).ln();
+        assert!((width(near) / width(far) - 1.0).abs() < 1e-9, "{near:?} {far:?}");
+        assert!((near.forecast / far.forecast - 1.0).abs() < 1e-9, "{near:?} {far:?}");
     }
 }
 

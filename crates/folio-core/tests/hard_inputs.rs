@@ -3,6 +3,7 @@
 
 mod portfolio_support;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -154,7 +155,9 @@ fn run(case: &Value) -> folio_core::Result<Value> {
         "discrete_allocation" => {
             let weights = parse_weights(&input["weights"])?;
             let last = json!({ "AAPL": 125.674, "MSFT": 233.8, "KO": 62.609, "BAC": 32.301 });
-            let prices = parse_weights(input.get("share_prices").unwrap_or(&last))?;
+            let prices = input.get("share_prices").unwrap_or(&last).as_object().unwrap();
+            let prices: BTreeMap<String, f64> =
+                prices.iter().map(|(ticker, price)| (ticker.clone(), number(price))).collect();
             let names: Vec<String> = prices.keys().cloned().collect();
             let method = Method::parse(input["method"].as_str().unwrap_or("greedy"))?;
             let universe = Universe::new(&names)?;

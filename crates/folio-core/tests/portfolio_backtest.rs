@@ -262,7 +262,7 @@ fn what_cannot_be_tested_is_an_error_with_a_name() {
     assert_eq!(run(backtest("herc", json!({})), &panel, &Inline, &cancel), Err(Error::Cancelled));
     // Leverage that loses everything.
     let crash = panel_of(&[("A", vec![0.01, 0.02, 0.01, 0.9, 0.01]), ("B", vec![0.01, 0.0, 0.0, -0.9, 0.0])]);
-    let weights = json!({ "A": -2, "B": 3 });
+    let weights = json!({ "A": "-200 %", "B": "300 %" });
     let mut test = backtest("min_volatility", json!({ "min_weight": weights, "max_weight": weights }));
     test.lookback = 2;
     assert!(

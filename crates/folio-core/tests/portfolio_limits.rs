@@ -466,6 +466,124 @@ fn exact_shares_are_never_further_off_than_greedy_ones() {
     assert!(nearer > 50, "nearer in {nearer} of 200 trials only");
 }
 
+/// Every number of shares for every ticker that leaves the cash which the weights leave, short ones rounded up at most;
+/// gives the least sum of |shares price - weight value|.
+fn least_by_trial(prices: &[f64], weights: &[f64], value: f64, money: f64) -> f64 {
+    let Some((price, prices)) = prices.split_first() else {
+        return if money >= -1e-9 * value { 0.0 } else { f64::INFINITY };
+    };
+    let amount = weights[0] * value;
+    let counts = if amount < 0.0 {
+        (amount / price).floor() as i64..=0
+    } else {
+        0..=(amount / price).floor() as i64 + 1
+    };
+    let of = |shares: i64| {
+        let worth = shares as f64 * price;
+        (worth - amount).abs() + least_by_trial(prices, &weights[1..], value, money - worth)
+    };
+    counts.map(of).fold(f64::INFINITY, f64::min)
+}
+
+#[test]
+fn whole_shares_leave_the_cash_that_the_weights_leave() {
+    let mut rng = Seed(7).rng();
+    let mut number = move || rng.next_u64() as f64 / u64::MAX as f64;
+    let (mut with_shorts, mut with_cash) = (0, 0);
+    for trial in 0..300 {
+        let count = 1 + trial % 4;
+        let prices: Vec<f64> = (0..count).map(|_| 5.0 + 60.0 * number()).collect();
+        let mut weights: Vec<f64> = (0..count).map(|_| 0.02 + number()).collect();
+        for weight in weights.iter_mut().skip(1) {
+            *weight *= if number() < 0.3 { -0.5 } else { 1.0 };
+        }
+        // A sum of one, or of part of it.
+        let (sum, part) = (weights.iter().sum::<f64>(), if trial % 3 == 0 { 1.0 } else { 0.9 * number() });
+        if sum < 0.1 {
+            continue;
+        }
+        weights.iter_mut().for_each(|weight| *weight *= part / sum);
+        let value = 150.0 + 200.0 * number();
+        with_shorts += usize::from(weights.iter().any(|weight| *weight < 0.0));
+        with_cash += usize::from(part < 1.0);
+        for method in [Method::Greedy, Method::Exact] {
+            let universe =
+                Universe::new(&(0..count).map(|i| format!("T{i:02}")).collect::<Vec<_>>()).unwrap();
+            let named =
+                |values: &[f64]| universe.tickers().iter().cloned().zip(values.iter().copied()).collect();
+            let found = discrete_allocation(
+                &universe,
+                &named(&weights),
+                &named(&prices),
+                value,
+                method,
+                &Cancel::default(),
+            )
+            .unwrap();
+            let worth: f64 = found.shares.iter().zip(&prices).map(|(n, price)| *n as f64 * price).sum();
+            assert!((worth + found.leftover - value).abs() < 1e-9, "{trial}: the sum is the value");
+            assert!(found.leftover >= value * (1.0 - part) - 1e-9 * value, "{trial} {method:?}: {found:?}");
+            let off = deviation(&found.shares, &prices, &weights, value);
+            let least = least_by_trial(&prices, &weights, value, value * part);
+            if method == Method::Exact {
+                assert!(
+                    (off - least).abs() <= 1e-9 * value,
+                    "{trial}: {off} instead of {least}, {weights:?}"
+                );
+            } else {
+                assert!(off >= least - 1e-9 * value, "{trial}");
+                follows_its_rule(&found.shares, &prices, &weights, found.leftover - value * (1.0 - part));
+            }
+        }
+    }
+    assert!(with_shorts > 50 && with_cash > 100, "{with_shorts} {with_cash}");
+}
+
+/// No ticker that is under its weight in what is invested can be paid for.
+fn follows_its_rule(shares: &[i64], prices: &[f64], weights: &[f64], left: f64) {
+    let longs = || (0..shares.len()).filter(|&i| weights[i] > 0.0);
+    let invested: f64 = longs().map(|i| shares[i] as f64 * prices[i]).sum();
+    let total: f64 = longs().map(|i| weights[i]).sum();
+    for i in longs() {
+        let now = if invested > 0.0 { shares[i] as f64 * prices[i] / invested } else { 0.0 };
+        assert!(
+            prices[i] > left - 1e-9 || now >= weights[i] / total - 1e-12,
+            "{i} of {shares:?}, {left} left"
+        );
+    }
+}
+
+#[test]
+fn weights_are_kept_as_they_are_given() {
+    // .25/.25 of a hundred thousand: the other half stays in cash.
+    let (prices, value) = ([125.67, 233.8], 100_000.0);
+    for method in [Method::Greedy, Method::Exact] {
+        let (shares, _) = bought(&prices, &[0.25, 0.25], value, method);
+        let invested = shares[0] as f64 * prices[0] + shares[1] as f64 * prices[1];
+        assert!(invested <= 50_000.0 && invested > 49_700.0, "{invested}");
+        // Shorts are shares of the value, too.
+        let (shares, _) = bought(&[125.67, 233.8, 62.57], &[0.65, 0.65, -0.3], value, method);
+        for (count, (price, weight)) in shares.iter().zip([(125.67, 0.65), (233.8, 0.65), (62.57, -0.3)]) {
+            assert!((*count as f64 * price - weight * value).abs() <= price, "{shares:?}");
+        }
+        let (shares, _) = bought(&prices, &[0.5, -0.5], value, method);
+        let off =
+            (shares[0] as f64 * prices[0] - 50_000.0).abs() + (shares[1] as f64 * prices[1] + 50_000.0).abs();
+        assert!(off <= prices.iter().sum::<f64>() * 2.0, "{shares:?}");
+    }
+    let universe = Universe::new(&["A", "B"].map(str::to_owned)).unwrap();
+    let named = |a: f64, b: f64| [("A".to_owned(), a), ("B".to_owned(), b)].into_iter().collect();
+    let over = discrete_allocation(
+        &universe,
+        &named(1.0, 0.5),
+        &named(10.0, 20.0),
+        1e4,
+        Method::Greedy,
+        &Cancel::default(),
+    );
+    assert!(matches!(over, Err(Error::InvalidArgument { argument: "weights", .. })));
+}
+
 #[test]
 fn a_frontier_ends_where_its_limits_end() {
     let returns = returns();

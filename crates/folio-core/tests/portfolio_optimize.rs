@@ -99,7 +99,7 @@ fn the_long_only_frontier() {
 fn closed_forms_without_bounds() {
     let golden = golden("optimisation.json");
     let market = inputs("bl");
-    let free = json!({ "min_weight": -10, "max_weight": 10 });
+    let free = json!({ "min_weight": "-1000 %", "max_weight": "1000 %" });
     for (objective, key) in [
         (by_name("min_volatility").unwrap(), "min_vol_unconstrained"),
         (by_name("max_sharpe").unwrap(), "tangency_rf0_unconstrained"),

@@ -261,7 +261,8 @@ fn constraints(problem: &Problem) -> Value {
         ("target_volatility", problem.target_volatility),
     ] {
         if limit.is_finite() {
-            set(key, json!(limit));
+            // Badly scaled markets go beyond what is taken for a number without its percent sign.
+            set(key, if limit < 1.0 { json!(limit) } else { json!(format!("{} %", 100.0 * limit)) });
         }
     }
     if problem.objective.starts_with("min_c") {

@@ -19,6 +19,7 @@ const USUAL: &[(&str, &str)] = &[
     ("covariance", "NULL"),
     ("fit_window", "NULL"),
     ("fix_method", "'spectral'"),
+    ("groups", "'{\"sector\": {\"A\": \"Tech\", \"BB\": null}}'"),
     ("force", "true"),
     ("forecast", "101"),
     ("gap", "NULL"),
@@ -76,6 +77,9 @@ const USUAL_OF: &[(&str, &str, &str)] = &[
     ("bl_posterior", "prior", "'{0.05,0.06}'"),
     ("by_ticker", "ticker", "'ticker'"),
     ("discrete_allocation", "value", "10000"),
+    ("forecast_volatility", "models", "'{ewma,garch}'"),
+    ("volatility_members", "models", "'{ewma,egarch}'"),
+    ("volatility_evaluate", "models", "'{ewma,har}'"),
     ("forecast_values", "prices", "'{1,2,3,4,5,6,7,8,9,10,11,12}'"),
     ("portfolio_performance", "benchmark", "'{\"BB\": 1}'"),
 ];

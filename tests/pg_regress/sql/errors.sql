@@ -109,6 +109,15 @@ SELECT * FROM error_of($$SELECT * FROM discrete_allocation(NULL, 1000)$$);
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1}', 1)$$);
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"NONE": 1}', 1000)$$);
 SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1}', 1000, method => 'best')$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 60, "BB": 40}', 1000)$$);
+SELECT * FROM error_of($$SELECT * FROM discrete_allocation('{"A": 1, "BB": 1}', 1000)$$);
+-- A forgotten percent sign.
+SELECT * FROM error_of($$SELECT * FROM black_litterman(views => '["A - BB = 5"]')$$);
+SELECT * FROM error_of($$SELECT * FROM black_litterman(views => '["A - BB = 1 2 %"]')$$);
+SELECT * FROM error_of($$SELECT * FROM black_litterman(views => '["EURUSD=X = 10%"]')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(prior => '{"A": 10, "BB": 4, "CCC": 3}')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(constraints => '{"max_weight": 40}')$$);
+SELECT * FROM error_of($$SELECT * FROM optimize_portfolio(risk_free_rate => 2)$$);
 SELECT * FROM error_of($$SELECT * FROM backtest(rebalance => 'monthly')$$);
 SELECT * FROM error_of($$SELECT * FROM backtest(lookback => -1)$$);
 SELECT * FROM error_of($$SELECT * FROM backtest(transaction_cost => 1)$$);

@@ -104,6 +104,9 @@ SELECT round(volatility::numeric, 6) = (SELECT round(volatility::numeric, 6) FRO
 FROM portfolio_performance('{"SLOW": 1}', tickers => '{SLOW,FAST}');
 SELECT ticker, shares, round(price::numeric, 2) AS price, round(amount::numeric, 2) AS amount FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000);
 SELECT ticker, shares, round(amount::numeric, 2) AS amount, method FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000, method => 'exact');
+-- What the weights leave stays in cash, and short positions add to it: the sum is the value.
+SELECT ticker, shares, round(amount::numeric, 2) AS amount, round(weight::numeric, 3) AS weight, round(sum(amount) OVER ()::numeric, 2) AS value
+FROM discrete_allocation('{"LINE": "25 %", "SLOW": 0.25, "FAST": -0.1}', 100000);
 SELECT count(*) FILTER (WHERE weight > 1e-9) AS held
 FROM optimize_portfolio(objective => 'min_volatility', constraints => '{"max_assets": 1}');
 SELECT count(*) AS days, count(turnover) AS rebalanced, round(sum(cost)::numeric, 4) AS cost, round((max(drawdown) * 100)::numeric, 2) AS drawdown,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::dates::Dates;
 use super::interval::History;
 use super::member::{Member, MemberFit};
+use super::names::NAIVE;
 use super::plan::{self, Plan};
 use super::request::{Level, Request};
 use crate::panel::{PricePanel, Series, Timestamp};
@@ -14,6 +15,9 @@ use crate::{Error, Result};
 
 /// The fewest prices that give a change to forecast from.
 const MIN_PRICES: usize = 2;
+
+/// The logarithm up to which a factor between two prices, and its reciprocal, are ordinary doubles.
+const LARGEST_FACTOR: f64 = 700.0;
 
 /// A step of a forecast, in prices.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,8 +33,18 @@ pub struct Step {
 }
 
 impl Step {
-    fn new(ts: Option<Timestamp>, mean: f64, width: f64) -> Step {
-        let [forecast, lower, upper] = [mean, mean - width, mean + width].map(price_of_log);
+    /// `moved` is by how much the log price is forecast to differ from that of the last price, which a forecast of no
+    /// change then gives to the bit.
+    fn new(ts: Option<Timestamp>, last_close: f64, moved: f64, width: f64) -> Step {
+        // A factor that is no double may still lead from one price to another.
+        let price = |moved: f64| {
+            if moved.abs() < LARGEST_FACTOR {
+                (last_close * moved.exp()).min(f64::MAX)
+            } else {
+                price_of_log(last_close.ln() + moved)
+            }
+        };
+        let [forecast, lower, upper] = [moved, moved - width, moved + width].map(price);
         Step { ts, forecast, lower, upper }
     }
 }
@@ -45,10 +59,13 @@ pub enum Status {
         /// The models that failed.
         missing: Vec<&'static str>,
     },
-    /// Too few prices to validate on: equal weights of the models that could fit, and the interval of a random walk.
+    /// Too few prices to validate on: the last price, or equal weights where it is not among the models, and the interval
+    /// of a random walk.
     ShortHistory {
         /// How many prices there are.
         prices: usize,
+        /// Whether the last price is the forecast.
+        last_price: bool,
     },
 }
 
@@ -174,13 +191,17 @@ impl Serving {
             return Err(no_model(series.ticker(), &members));
         }
         plan::weigh(&plan, &mut members, horizon, cancel)?;
-        let (path, dates) = (plan::path(&members, 0, horizon), Dates::after(&series, horizon, cancel)?);
+        let (path, dates) =
+            (plan::path(&plan, &members, 0, horizon), Dates::after(&series, horizon, cancel)?);
         let history = History::new(plan.before(0), cancel)?;
-        let ratio = history.error_ratio(&plan::combined_errors(&plan, &members, cancel)?, cancel)?;
+        let scores = history.scores(plan::combined_errors(&plan, &members, cancel)?, horizon, cancel)?;
+        let last_close = series.close().last().copied().unwrap_or(f64::NAN);
+        let last = plan.before(0).last().copied().unwrap_or(f64::NAN);
         let at_level = |level: &Level| {
-            let widths = history.half_widths(*level, horizon, cancel)?.into_iter().map(|width| ratio * width);
+            let last_price = history.last_price(*level, horizon, cancel)?;
+            let widths = history.half_widths(&last_price, &scores, *level, &path, cancel)?;
             let times = dates.ts().iter().zip(&path).zip(widths);
-            Ok(times.map(|((&ts, &mean), width)| Step::new(ts, mean, width)).collect())
+            Ok(times.map(|((&ts, &mean), width)| Step::new(ts, last_close, mean - last, width)).collect())
         };
         let mut levels = request.levels.iter().map(at_level).collect::<Result<Vec<Vec<Step>>>>()?.into_iter();
         members
@@ -188,7 +209,7 @@ impl Serving {
             .filter_map(|member| member.outcome.as_mut().ok())
             .for_each(MemberFit::forget_errors);
         Ok(Ensemble {
-            last_close: series.close().last().copied().unwrap_or(f64::NAN),
+            last_close,
             steps: levels.next().unwrap_or_default(),
             status: status(&plan, &members),
             levels: request.levels.clone(),
@@ -204,7 +225,10 @@ fn status(plan: &Plan, members: &[Member]) -> Status {
     let missing: Vec<&'static str> =
         members.iter().filter(|member| member.outcome.is_err()).map(|member| member.model).collect();
     match (plan.validates(), missing.is_empty()) {
-        (false, _) => Status::ShortHistory { prices: plan.fitted().len() },
+        (false, _) => Status::ShortHistory {
+            prices: plan.fitted().len(),
+            last_price: members.iter().any(|member| member.model == NAIVE && member.outcome.is_ok()),
+        },
         (true, true) => Status::Complete,
         (true, false) => Status::Partial { missing },
     }

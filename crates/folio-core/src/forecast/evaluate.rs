@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::interval::History;
 use super::member::{Member, MemberFit, Split};
 use super::metrics::{DieboldMariano, EVALUATED_LEVELS, Score, Scored, Scores, overlap};
+use super::names::{ENSEMBLE, NAIVE};
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
 use crate::panel::{PricePanel, Series};
@@ -23,12 +24,6 @@ pub const DEFAULT_ORIGINS: i64 = 20;
 /// The most origins, and the most days between them: 30 years of days fit.
 const MAX_ORIGINS: i64 = 10_000;
 const MAX_DAYS: i64 = 10_000;
-
-/// The name of the ensemble in results, beside those of the models.
-pub const ENSEMBLE: &str = "ensemble";
-
-/// The last price's name there: the yardstick stands in every result.
-pub const NAIVE: &str = "naive";
 
 /// Which prices each fit sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -441,7 +436,9 @@ impl Judge<'_> {
                 errors: plan::combined_errors(self.plan, members, cancel)?,
                 weights: vec![1.0; self.horizon],
                 validated_mae: None,
-                paths: Some(numbers().map(|number| plan::path(members, number, self.horizon)).collect()),
+                paths: Some(
+                    numbers().map(|number| plan::path(self.plan, members, number, self.horizon)).collect(),
+                ),
             });
         }
         let member = |(model, fit): (&'static str, &MemberFit)| Forecaster {
@@ -478,24 +475,31 @@ impl Judge<'_> {
         let outcomes = self.plan.outcomes(number, self.horizon);
         let history = History::new(before, cancel)?;
         let [first, second] = self.levels;
-        let widths = [
-            history.half_widths(first, self.horizon, cancel)?,
-            history.half_widths(second, self.horizon, cancel)?,
+        let last_price = [
+            history.last_price(first, self.horizon, cancel)?,
+            history.last_price(second, self.horizon, cancel)?,
         ];
         let last = before[before.len() - 1];
         let last_day = self.plan.origins().nth(number).unwrap_or(1) - 1;
         let scale = mean_absolute_change(self.plan.fitted());
         for forecaster in work::watched(forecasters, SCORED * self.horizon, cancel) {
             let forecaster = forecaster?;
-            let ratio = history.error_ratio(&forecaster.errors, cancel)?;
-            let path = forecaster.paths.as_ref().map(|paths| &paths[number]);
+            let path = match &forecaster.paths {
+                Some(paths) => &paths[number],
+                None => &vec![last; self.horizon],
+            };
+            let scores = history.scores(forecaster.errors.clone(), self.horizon, cancel)?;
+            let widths = |level: usize| {
+                history.half_widths(&last_price[level], &scores, self.levels[level], path, cancel)
+            };
+            let widths = [widths(0)?, widths(1)?];
             scored.extend((0..self.horizon).map(|step| Scored {
                 model: forecaster.model,
                 origin: self.series.ts()[last_day],
                 step: step + 1,
                 last,
-                forecast: path.map_or(last, |path| path[step]),
-                half_widths: [0, 1].map(|level| ratio * widths[level][step]),
+                forecast: path[step],
+                half_widths: [0, 1].map(|level| widths[level][step]),
                 actual: outcomes[step],
                 scale,
                 weight: forecaster.weights[step],

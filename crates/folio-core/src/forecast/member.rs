@@ -47,6 +47,11 @@ impl Split {
         Some(Split { training, origins })
     }
 
+    /// Days from one origin to the next.
+    pub fn stride(&self) -> usize {
+        self.origins.windows(2).map(|pair| pair[1] - pair[0]).next().unwrap_or(1)
+    }
+
     /// The shortest history that can be validated on.
     pub fn shortest_history() -> usize {
         (MIN_TRAINING_DAYS..).find(|&n| Split::of(n).is_some()).unwrap_or(usize::MAX)

@@ -127,12 +127,12 @@ pub(super) fn weigh(
     horizon: usize,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let mut fits: Vec<&mut MemberFit> =
-        members.iter_mut().filter_map(|member| member.outcome.as_mut().ok()).collect();
-    weight::assign(&mut fits, horizon, cancel)?;
+    let mut fits: Vec<(&'static str, &mut MemberFit)> =
+        members.iter_mut().filter_map(|member| Some((member.model, member.outcome.as_mut().ok()?))).collect();
+    weight::assign(&mut fits, plan.split.as_ref().map_or(1, Split::stride), horizon, cancel)?;
     if let Some(split) = &plan.split {
         for fit in work::watched(fits, ERROR * split.origins.len() * horizon, cancel) {
-            let fit = fit?;
+            let (_, fit) = fit?;
             fit.relative_mae = relative_mae(plan.readable(), &split.origins, &fit.errors);
         }
     }
@@ -140,9 +140,12 @@ pub(super) fn weigh(
 }
 
 /// The forecast log prices of weighed members from an origin, by its number.
-pub(super) fn path(members: &[Member], number: usize, horizon: usize) -> Vec<f64> {
-    let at = |step: usize| fits(members).map(|fit| fit.weights[step] * fit.paths[number].mean[step]).sum();
-    (0..horizon).map(at).collect()
+///
+/// As the last price and what is added to it: members that all forecast the last price then do so to the bit.
+pub(super) fn path(plan: &Plan, members: &[Member], number: usize, horizon: usize) -> Vec<f64> {
+    let last = plan.before(number).last().copied().unwrap_or(f64::NAN);
+    let moved = |fit: &MemberFit, step: usize| fit.weights[step] * (fit.paths[number].mean[step] - last);
+    (0..horizon).map(|step| last + fits(members).map(|fit| moved(fit, step)).sum::<f64>()).collect()
 }
 
 /// The weighted errors of the members at each origin; the weights sum to one, so they are the ensemble's errors.

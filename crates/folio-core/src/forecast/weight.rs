@@ -1,71 +1,99 @@
 //! The weights of an ensemble's members, by step, from their errors out of sample.
 //!
-//! A member's weight at a step is inverse to its mean squared error there (Bates & Granger 1969), shrunk halfway to
-//! equal weights: a few hundred overlapping errors tell good members from bad ones, not the best from the second.
+//! A member is compared with the best one at that step: d are the differences of their absolute errors from the same
+//! origins, t their mean over its standard error, as in the test of Diebold and Mariano (1995), where errors that
+//! overlap count as the fewer independent ones that they are worth. Its weight is the likelihood of so large a t
+//! where the two are as good as one another, Student's t density beyond a first unit that the choice of the best out of
+//! several explains:
+//!
+//! ```text
+//! w ~ (1 + max(t - 1, 0)^2 / n)^(-(n + 1) / 2)
+//! ```
+//!
+//! with n the independent errors. So members that nothing tells apart weigh the same, and what is clearly worse loses
+//! its weight as the evidence grows. Without validation the last price forecasts.
 
 use super::member::MemberFit;
+use super::names::NAIVE;
 use crate::task::{Cancel, Cancelled};
 use crate::work;
 
-/// How far weights are moved towards equal ones (soft voting is 1).
-const SHRINKAGE: f64 = 0.5;
+/// A step's errors are pooled with those of so many steps before it, so that weights change smoothly. Never with later
+/// ones: which of those there are depends on the horizon.
+pub(super) const POOLED_STEPS: usize = 4;
 
-/// A step's errors are pooled with those of this many neighbours on each side, so that weights change smoothly.
-const POOLED_STEPS: usize = 2;
+/// A statistic up to this is what the best of several equal members shows over another.
+const CHANCE: f64 = 1.0;
 
 /// Units of [`work`] for the pooled errors of one origin.
-const UNITS: usize = 10;
+const UNITS: usize = 20;
 
-/// Sets the weights of the members that validated; they sum to one at each step. Where none validated, the weights
-/// are equal.
+/// How many independent errors `count` overlapping ones over `step` steps are worth, from origins `stride` apart.
+pub(super) fn independent(count: usize, stride: usize, step: usize) -> f64 {
+    count as f64 * stride as f64 / stride.max(step) as f64
+}
+
+/// Sets the weights of the members, of which all that validated have errors from the same origins, `stride` apart; they
+/// sum to one at each step.
 pub(super) fn assign(
-    members: &mut [&mut MemberFit],
+    members: &mut [(&'static str, &mut MemberFit)],
+    stride: usize,
     horizon: usize,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let validated = |member: &MemberFit| !member.errors.is_empty();
-    let any = members.iter().any(|member| validated(member));
-    let rows: usize = members.iter().map(|member| member.errors.len()).sum();
+    let rows: usize = members.iter().map(|(_, member)| member.errors.len()).sum();
+    let mut scores = unvalidated(members);
     for step in work::watched(0..horizon, UNITS * (rows + members.len()), cancel) {
         let step = step?;
-        let errors: Vec<f64> = members.iter().map(|member| mean_square_near(&member.errors, step)).collect();
-        let best =
-            members.iter().zip(&errors).filter(|(member, _)| validated(member)).map(|(_, error)| *error);
-        let best = best.fold(f64::INFINITY, f64::min);
-        let scores: Vec<f64> = members
-            .iter()
-            .zip(&errors)
-            .map(|(member, &error)| match (any, validated(member)) {
-                // Without the comparison a perfect member would divide zero by zero.
-                (true, true) => {
-                    if error == best {
-                        1.0
-                    } else {
-                        best / error
-                    }
-                }
-                (true, false) => 0.0,
-                (false, _) => 1.0,
-            })
-            .collect();
+        let losses: Vec<Vec<f64>> = members.iter().map(|(_, member)| losses(&member.errors, step)).collect();
+        // Beyond the last step that has an outcome its weights hold on.
+        if losses.iter().any(|losses| !losses.is_empty()) {
+            scores = likelihoods(&losses, stride, step + 1);
+        }
         let total: f64 = scores.iter().sum();
-        let voters = members.iter().filter(|member| !any || validated(member)).count() as f64;
-        for (member, score) in members.iter_mut().zip(scores) {
-            let equal = if !any || validated(member) { 1.0 / voters } else { 0.0 };
-            member.weights[step] = SHRINKAGE * equal + (1.0 - SHRINKAGE) * score / total;
+        for ((_, member), score) in members.iter_mut().zip(&scores) {
+            member.weights[step] = score / total;
         }
     }
     Ok(())
 }
 
-fn mean_square_near(errors: &[Vec<f64>], step: usize) -> f64 {
-    let squares: Vec<f64> = errors.iter().flat_map(|row| squares_near(row, step)).collect();
-    squares.iter().sum::<f64>() / squares.len().max(1) as f64
+/// Without validation: the last price, or all alike where it is not asked for.
+fn unvalidated(members: &[(&'static str, &mut MemberFit)]) -> Vec<f64> {
+    let has_naive = members.iter().any(|(name, _)| *name == NAIVE);
+    members.iter().map(|(name, _)| f64::from(u8::from(!has_naive || *name == NAIVE))).collect()
 }
 
-fn squares_near(row: &[f64], step: usize) -> impl Iterator<Item = f64> {
-    let low = step.saturating_sub(POOLED_STEPS).min(row.len());
-    let high = (step + POOLED_STEPS + 1).min(row.len());
-    // Divided by the step: the variance of a random walk's error grows with it, and no step shall drown another.
-    row[low..high].iter().zip(low..).map(|(error, at)| error * error / (at + 1) as f64)
+/// The likelihood that each member is as good as the best.
+fn likelihoods(losses: &[Vec<f64>], stride: usize, step: usize) -> Vec<f64> {
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let validated = losses.iter().filter(|losses| !losses.is_empty());
+    let Some(best) = validated.min_by(|a, b| mean(a).total_cmp(&mean(b))) else { return vec![] };
+    let n = independent(best.len(), stride, step);
+    let likelihood = |losses: &Vec<f64>| {
+        if losses.is_empty() {
+            return 0.0;
+        }
+        let differences: Vec<f64> = losses.iter().zip(best).map(|(own, best)| own - best).collect();
+        let mean = mean(&differences);
+        let variance = differences.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / best.len() as f64;
+        if mean <= 0.0 {
+            return 1.0;
+        }
+        let beyond = (mean / (variance / n).sqrt() - CHANCE).max(0.0);
+        (1.0 + beyond * beyond / n).powf(-(n + 1.0) / 2.0)
+    };
+    losses.iter().map(likelihood).collect()
+}
+
+/// From each origin that has an outcome at `step`, the mean absolute error there and shortly before. Divided by the root
+/// of the step: a random walk's error grows with it, and no step shall drown another.
+fn losses(errors: &[Vec<f64>], step: usize) -> Vec<f64> {
+    let low = step.saturating_sub(POOLED_STEPS);
+    let loss = |row: &Vec<f64>| {
+        let near = row.get(low..=step)?.iter().zip(low + 1..);
+        let sum: f64 = near.map(|(error, at)| error.abs() / (at as f64).sqrt()).sum();
+        Some(sum / (step + 1 - low) as f64)
+    };
+    errors.iter().filter_map(loss).collect()
 }

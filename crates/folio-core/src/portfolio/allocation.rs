@@ -6,16 +6,17 @@ use super::universe::Universe;
 use super::whole_shares;
 use crate::input;
 use crate::panel::{PricePanel, Series};
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::{Error, Result, work};
 
 /// How whole shares are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// Rounded down, then one share at a time to the ticker furthest under its weight.
+    /// Rounded down, then one share at a time to the ticker furthest under its weight in what is invested.
     #[default]
     Greedy,
-    /// The least sum of |shares price - weight value|.
+    /// The least sum of |shares price - weight value| that leaves the cash which the weights leave.
     Exact,
 }
 
@@ -41,6 +42,10 @@ const MAX_SHARES: f64 = (1_u64 << 53) as f64;
 /// The most money on a side of a portfolio: a few times as much is still a double.
 const MAX_VALUE: f64 = 1e300;
 
+/// How far weights that were rounded may miss a sum of one, and still invest the whole value: those of a thousand tickers
+/// with five decimals miss it by less than this.
+const ROUNDED: f64 = 1e-3;
+
 /// What the value has to be.
 const EXPECTED_VALUE: &str = "money, over 0 and at most 1e300 on a side";
 
@@ -59,7 +64,7 @@ const NO_PROOF: &str = "greedy: exact came to no end";
 pub struct DiscreteAllocation {
     /// The number of shares of each ticker, in the order of the universe; negative for a short position.
     pub shares: Vec<i64>,
-    /// The money that is left, of both sides of a portfolio with short positions.
+    /// The cash: what the shares leave of the value, short ones adding to it.
     pub leftover: f64,
     /// How they were found.
     pub method: &'static str,
@@ -85,9 +90,9 @@ pub struct Position {
 /// Reads weights by ticker, `{"AAPL": 0.3, ...}`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for something that is not a finite number.
+/// [`Error::InvalidArgument`] for something that is not a share, 60 for 60 % included.
 pub fn parse_weights(weights: &serde_json::Value) -> Result<BTreeMap<String, f64>> {
-    input::numbers("weights", weights)
+    rate::by_name("weights", Kind::Weight, weights)
 }
 
 /// The order list of [`discrete_allocation`] at the last prices of the panel, sorted by ticker, cash last.
@@ -131,20 +136,24 @@ pub fn positions(
     Ok(positions)
 }
 
-/// Buys whole shares as near to the weights as money allows.
+/// Whole shares as near to the weights as the money allows; the rest of the value is cash.
 ///
-/// Exactly, that is the least sum of |shares price - weight value|, [`super::whole_shares`]; where its search comes to no
-/// end, `method` of the result says so and the shares are the greedy ones. Greedily: first each ticker gets the shares that its weight pays for, rounded down. Then one share at a time goes to the
-/// ticker whose share of the money spent is furthest under its weight, among those that can still be paid. This is
-/// PyPortfolioOpt's `greedy_portfolio`. Short positions are a portfolio of their own, worth the sum of the short
-/// weights for each unit of `value`.
+/// A weight is a share of `value`, and is kept as it is given: weights that sum to one half leave the other half in cash.
+/// What the shares of both sides leave is cash too, and never less than what the weights leave, but for a share of a
+/// cent: short positions are sold first, and what they bring is what there is more to buy with.
+///
+/// Exactly, that is the least sum of |shares price - weight value| of all whole shares that leave this cash, where a short
+/// position is at most rounded up, [`super::whole_shares`]; where its search comes to no end, `method` of the result says
+/// so and the shares are the greedy ones. Greedily: first each ticker gets the shares that its weight pays for, rounded
+/// down. Then one share at a time goes to the ticker that is furthest under its weight in what is invested so far, of those
+/// whose price is left (PyPortfolioOpt's rule), until no ticker that is under its weight can be paid for.
 ///
 /// `weights` and `prices` are by ticker; what has no weight is not bought.
 ///
 /// # Errors
 /// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for a missing price or one
-/// that is not over zero, a value that is not over zero, weights without a long position or whose sum is not finite, a
-/// value under the price of every share or one that buys over 2^53 of them; [`Error::Cancelled`].
+/// that is not over zero, a value that is not over zero, weights without a long position, or whose sum is not finite or over
+/// one, a value under the price of every share or one that buys over 2^53 of them; [`Error::Cancelled`].
 pub fn discrete_allocation(
     universe: &Universe,
     weights: &BTreeMap<String, f64>,
@@ -156,126 +165,135 @@ pub fn discrete_allocation(
     let value = input::within("value", value, |value| value > 0.0 && value <= MAX_VALUE, EXPECTED_VALUE)?;
     let weights = universe.join_or(weights, 0.0)?;
     let prices = universe.join("prices", prices)?;
-    for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(&weights)) {
+    require_numbers(universe, &weights, &prices)?;
+    let money = invested(&weights, value)?;
+    require_countable(universe, &weights, &prices, value)?;
+    let account = Account { weights: &weights, prices: &prices, value, money };
+    let greedy = account.greedy(cancel)?;
+    let (shares, method) = match method {
+        Method::Greedy => (greedy, "greedy"),
+        Method::Exact => match account.nearest(&greedy, cancel)? {
+            Some(shares) => (shares, "exact"),
+            None => (greedy, NO_PROOF),
+        },
+    };
+    let cheapest = (0..prices.len()).filter(|&i| weights[i] != 0.0).map(|i| prices[i]);
+    let cheapest = cheapest.fold(f64::INFINITY, f64::min);
+    // Where one could be paid, none at all is what is nearest to the weights.
+    if cheapest > value && shares.iter().all(|count| *count == 0) {
+        let expected = format!("enough for one share: the cheapest costs {cheapest}");
+        return Err(input::invalid("value", value, expected));
+    }
+    Ok(DiscreteAllocation { leftover: value - account.worth(&shares), shares, method })
+}
+
+fn require_numbers(universe: &Universe, weights: &[f64], prices: &[f64]) -> Result<()> {
+    for (ticker, (price, weight)) in universe.tickers().iter().zip(prices.iter().zip(weights)) {
         for (argument, number, valid) in
             [("prices", *price, price.is_finite() && *price > 0.0), ("weights", *weight, weight.is_finite())]
         {
             if !valid {
-                return Err(Error::InvalidArgument {
-                    argument,
-                    value: format!("{ticker}: {number}"),
-                    expected: "finite numbers, prices over 0".to_owned(),
-                });
+                let expected = "finite numbers, prices over 0";
+                return Err(input::invalid(argument, format!("{ticker}: {number}"), expected));
             }
-        }
-    }
-    let side = |sign: f64| -> Vec<f64> { weights.iter().map(|weight| (sign * weight).max(0.0)).collect() };
-    let (longs, shorts) = (side(1.0), side(-1.0));
-    let (long, short): (f64, f64) = (longs.iter().sum(), shorts.iter().sum());
-    input::within("weights", long, f64::is_finite, "long weights with a finite sum")?;
-    input::within("weights", short, f64::is_finite, "short weights with a finite sum")?;
-    if long <= 0.0 {
-        return Err(Error::InvalidArgument {
-            argument: "weights",
-            value: "no weight over 0".to_owned(),
-            expected: "a long position".to_owned(),
-        });
-    }
-    let buy = |weights: &[f64], total: f64, value: f64| {
-        require_countable(universe, weights, total, &prices, value)?;
-        buy(weights, total, &prices, value, method, cancel)
-    };
-    let bought = buy(&longs, long, value)?;
-    input::within("value", value * short, |short| short <= MAX_VALUE, EXPECTED_VALUE)?;
-    let sold = buy(&shorts, short, value * short)?;
-    let shares: Vec<i64> = bought.shares.iter().zip(&sold.shares).map(|(long, short)| long - short).collect();
-    if shares.iter().all(|count| *count == 0) {
-        let wanted = (0..prices.len()).filter(|&i| weights[i] != 0.0).map(|i| prices[i]);
-        let cheapest = wanted.fold(f64::INFINITY, f64::min);
-        // Where one could be paid, none at all is what is nearest to the weights.
-        if cheapest <= value {
-            return Ok(DiscreteAllocation { shares, leftover: value, method: bought.method });
-        }
-        return Err(Error::InvalidArgument {
-            argument: "value",
-            value: value.to_string(),
-            expected: format!("enough for one share: the cheapest costs {cheapest}"),
-        });
-    }
-    let method = if sold.method == NO_PROOF { NO_PROOF } else { bought.method };
-    Ok(DiscreteAllocation { shares, leftover: bought.leftover + sold.leftover, method })
-}
-
-/// Fails where the money of one side buys more shares of a ticker than can be counted.
-fn require_countable(
-    universe: &Universe,
-    weights: &[f64],
-    total: f64,
-    prices: &[f64],
-    value: f64,
-) -> Result<()> {
-    for (ticker, (weight, price)) in universe.tickers().iter().zip(weights.iter().zip(prices)) {
-        let shares = weight / total * value / price;
-        // A side without weights divides by zero, and buys nothing.
-        if *weight > 0.0 && shares > MAX_SHARES {
-            return Err(Error::InvalidArgument {
-                argument: "value",
-                value: format!("{value}, which buys {shares:e} shares of {ticker} at {price}"),
-                expected: format!(
-                    "at most {MAX_SHARES} shares of a ticker, beyond which they cannot be counted"
-                ),
-            });
         }
     }
     Ok(())
 }
 
-/// One side of a portfolio. Weights are not negative and sum to `total`.
-fn buy(
-    weights: &[f64],
-    total: f64,
-    prices: &[f64],
-    value: f64,
-    method: Method,
-    cancel: &Cancel,
-) -> Result<DiscreteAllocation> {
-    if total <= 0.0 {
-        return Ok(DiscreteAllocation { shares: vec![0; weights.len()], leftover: 0.0, method: "none" });
+/// The money that the weights invest, what short positions bring taken off.
+fn invested(weights: &[f64], value: f64) -> Result<f64> {
+    let side = |sign: f64| weights.iter().map(|weight| (sign * weight).max(0.0)).sum::<f64>();
+    let (long, short) = (side(1.0), side(-1.0));
+    input::within("weights", long, f64::is_finite, "long weights with a finite sum")?;
+    input::within("weights", short, f64::is_finite, "short weights with a finite sum")?;
+    if long <= 0.0 {
+        return Err(input::invalid("weights", "no weight over 0", "a long position"));
     }
-    let (shares, leftover) = greedy(weights, total, prices, value, cancel)?;
-    let greedy = DiscreteAllocation { shares, leftover, method: "greedy" };
-    if method == Method::Greedy {
-        return Ok(greedy);
+    for side in [long, short] {
+        input::within("value", value * side, |money| money <= MAX_VALUE, EXPECTED_VALUE)?;
     }
-    let amounts: Vec<f64> = weights.iter().map(|weight| weight / total * value).collect();
-    Ok(match whole_shares::nearest(prices, &amounts, value, &greedy.shares, cancel)? {
-        None => DiscreteAllocation { method: NO_PROOF, ..greedy },
-        Some(shares) => {
-            let spent: f64 = shares.iter().zip(prices).map(|(count, price)| *count as f64 * price).sum();
-            DiscreteAllocation { shares, leftover: value - spent, method: "exact" }
-        }
-    })
+    let sum = long - short;
+    if (sum - 1.0).abs() <= ROUNDED {
+        return Ok(value);
+    }
+    let expected = "a sum of at most 1: for what is over it there is no money";
+    input::within("weights", sum, |sum| sum < 1.0, expected).map(|sum| sum * value)
 }
 
-/// The shares of one side, and the money left. Weights are not negative and sum to `total`.
+/// Fails where the money of a ticker buys more shares of it than can be counted.
+fn require_countable(universe: &Universe, weights: &[f64], prices: &[f64], value: f64) -> Result<()> {
+    for (ticker, (weight, price)) in universe.tickers().iter().zip(weights.iter().zip(prices)) {
+        let shares = weight.abs() * value / price;
+        if shares > MAX_SHARES {
+            let given = format!("{value}, which buys {shares:e} shares of {ticker} at {price}");
+            let expected =
+                format!("at most {MAX_SHARES} shares of a ticker, beyond which they cannot be counted");
+            return Err(input::invalid("value", given, expected));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be allocated, in the order of the universe.
+struct Account<'a> {
+    weights: &'a [f64],
+    prices: &'a [f64],
+    value: f64,
+    /// What all shares together may be worth, short ones taken off.
+    money: f64,
+}
+
+impl Account<'_> {
+    fn worth(&self, shares: &[i64]) -> f64 {
+        shares.iter().zip(self.prices).map(|(count, price)| *count as f64 * price).sum()
+    }
+
+    /// The greedy shares of both sides.
+    fn greedy(&self, cancel: &Cancel) -> Result<Vec<i64>> {
+        let side = |sign: f64| -> Vec<f64> { self.weights.iter().map(|w| (sign * w).max(0.0)).collect() };
+        let (longs, shorts) = (side(1.0), side(-1.0));
+        let short = shorts.iter().sum::<f64>();
+        let sold = greedy(&shorts, short, self.prices, short * self.value, cancel)?;
+        let money = self.money + self.worth(&sold);
+        let bought = greedy(&longs, longs.iter().sum(), self.prices, money, cancel)?;
+        Ok(bought.iter().zip(&sold).map(|(long, short)| long - short).collect())
+    }
+
+    /// The exact shares; `None` where their search comes to no end.
+    ///
+    /// A short position is one share of it more than its weight sells, rounded down, and what is bought back of that:
+    /// so all tickers are bought, from the money that these bring.
+    fn nearest(&self, known: &[i64], cancel: &Cancel) -> Result<Option<Vec<i64>>> {
+        let amounts = self.weights.iter().zip(self.prices);
+        let sold = amounts.map(|(weight, price)| (-(weight * self.value) / price).max(0.0).ceil() as i64);
+        let sold: Vec<i64> = sold.collect();
+        let proceeds = |i: usize| sold[i] as f64 * self.prices[i];
+        let amounts: Vec<f64> =
+            (0..sold.len()).map(|i| (self.weights[i] * self.value + proceeds(i)).max(0.0)).collect();
+        let money = self.money + (0..sold.len()).map(proceeds).sum::<f64>();
+        let shifted: Vec<i64> = known.iter().zip(&sold).map(|(known, sold)| known + sold).collect();
+        let found = whole_shares::nearest(self.prices, &amounts, money, &shifted, cancel)?;
+        Ok(found.map(|shares| shares.iter().zip(&sold).map(|(bought, sold)| bought - sold).collect()))
+    }
+}
+
+/// The shares of one side. Weights are not negative and sum to `total`; a side without any has none.
 ///
 /// With r the amount that a ticker is short of, it is under its weight where its r / amount is over that of the whole. One
 /// share more than its weight pays for makes its r negative, so a ticker is bought once, and the steps are no more than the
 /// tickers, but for rounding.
-fn greedy(
-    weights: &[f64],
-    total: f64,
-    prices: &[f64],
-    value: f64,
-    cancel: &Cancel,
-) -> Result<(Vec<i64>, f64)> {
+fn greedy(weights: &[f64], total: f64, prices: &[f64], money: f64, cancel: &Cancel) -> Result<Vec<i64>> {
+    if total <= 0.0 {
+        return Ok(vec![0; weights.len()]);
+    }
     let ideal: Vec<f64> = weights.iter().map(|weight| weight / total).collect();
     let mut shares: Vec<i64> =
-        ideal.iter().zip(prices).map(|(share, price)| (share * value / price) as i64).collect();
+        ideal.iter().zip(prices).map(|(share, price)| (share * money / price) as i64).collect();
     let spent = |shares: &[i64]| -> f64 {
         shares.iter().zip(prices).map(|(count, price)| *count as f64 * price).sum()
     };
-    let mut left = value - spent(&shares);
+    let mut left = money - spent(&shares);
     for _ in 0..MAX_EXTRA * prices.len() {
         cancel.check()?;
         work::count(STEP * prices.len());
@@ -291,5 +309,5 @@ fn greedy(
         shares[next] += 1;
         left -= prices[next];
     }
-    Ok((shares, left))
+    Ok(shares)
 }

@@ -10,7 +10,8 @@ use super::market::Market;
 use super::objective::{self, Constraints, MAX_SHARPE, MIN_VOLATILITY, efficient_return};
 use super::solver::quadratic::variance;
 use super::universe::Universe;
-use crate::input::{self, LARGEST};
+use crate::input;
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
@@ -148,13 +149,9 @@ pub fn performance(
 /// Weights by ticker from JSON, `{"AAPL": 0.3, "MSFT": 0.7}`; a ticker that is not named has the weight 0.
 ///
 /// # Errors
-/// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for anything but numbers.
+/// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for anything but shares.
 pub fn parse_weights(argument: &'static str, value: &Value, universe: &Universe) -> Result<Array1<f64>> {
-    let weights: BTreeMap<String, f64> = input::numbers(argument, value)?;
-    if let Some((ticker, weight)) = weights.iter().find(|(_, weight)| weight.abs() > LARGEST) {
-        let expected = format!("numbers of at most {LARGEST:e}");
-        return Err(Error::InvalidArgument { argument, value: format!("{ticker}: {weight:e}"), expected });
-    }
+    let weights: BTreeMap<String, f64> = rate::by_name(argument, Kind::Weight, value)?;
     universe.join_or(&weights, 0.0).map(Array1::from)
 }
 

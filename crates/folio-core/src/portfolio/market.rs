@@ -15,6 +15,7 @@ use super::universe::Universe;
 use crate::frequency::PeriodsPerYear;
 use crate::input;
 use crate::panel::{ReturnPanel, Series};
+use crate::rate::{self, Kind};
 use crate::task::{Cancel, Cancelled};
 use crate::{Error, Result, work};
 
@@ -106,9 +107,6 @@ impl Default for RiskAversion {
     }
 }
 
-/// The risk-free rates that are accepted: beyond them a percent sign was forgotten.
-const RISK_FREE_RATE: f64 = 1.0;
-
 /// The risk-free rate a year.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct RiskFreeRate(f64);
@@ -117,13 +115,7 @@ impl RiskFreeRate {
     /// # Errors
     /// [`Error::InvalidArgument`] outside (-1, 1).
     pub fn new(rate: f64) -> Result<RiskFreeRate> {
-        input::within(
-            "risk_free_rate",
-            rate,
-            |rate| rate.abs() < RISK_FREE_RATE,
-            "between -1 and 1; 2 % is 0.02",
-        )
-        .map(RiskFreeRate)
+        rate::number("risk_free_rate", Kind::Risk, rate).map(RiskFreeRate)
     }
 
     /// The number.
@@ -219,7 +211,7 @@ impl Prior {
                     value: json.to_owned(),
                     expected: format!("a JSON object of returns: {error}"),
                 })?;
-                Ok(Prior::Returns(input::numbers("prior", &value)?))
+                Ok(Prior::Returns(rate::by_name("prior", Kind::Return, &value)?))
             }
             name => Err(Error::UnknownName {
                 kind: "prior",

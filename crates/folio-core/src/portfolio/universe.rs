@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use crate::input;
+use crate::rate::{self, Kind};
 use crate::{Error, Result};
 
 /// The most tickers that one portfolio may have: the dense factorisations grow with the cube of it, and at this
@@ -117,12 +118,12 @@ pub enum PerTicker {
 }
 
 impl PerTicker {
-    /// Reads a number, or an object of numbers by ticker.
-    pub(crate) fn from_json(argument: &'static str, value: &Value) -> Result<PerTicker> {
+    /// Reads a rate or a share, or an object of them by ticker.
+    pub(crate) fn from_json(argument: &'static str, kind: Kind, value: &Value) -> Result<PerTicker> {
         if value.is_object() {
-            return input::numbers(argument, value).map(PerTicker::Each);
+            return rate::by_name(argument, kind, value).map(PerTicker::Each);
         }
-        input::finite(argument, value).map(PerTicker::All)
+        rate::read(argument, kind, value).map(PerTicker::All)
     }
 
     /// Fails for a number that is not valid.

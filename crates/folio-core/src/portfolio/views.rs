@@ -4,7 +4,7 @@
 //! view     = term { ("+" | "-") term } "=" return
 //! term     = [number ["*"]] name
 //! name     = a ticker, or kind:label for a group; in quotes where it has spaces or signs
-//! return   = number ["%"]
+//! return   = number ["%"], as `rate.rs` reads it
 //! ```
 //! A plus or minus is an operator where spaces stand around it; inside a word it belongs to the name, as in `BRK-B`.
 
@@ -14,14 +14,16 @@ use serde_json::{Map, Value};
 use super::group::Groups;
 use super::universe::Universe;
 use crate::input;
+use crate::rate::{self, Kind, Written};
 use crate::{Error, Result};
 
 /// The most views of one call: more than one a ticker in a full universe serves nobody, and each adds a row to a
 /// dense system.
 pub const MAX_VIEWS: usize = 1000;
 
-/// Above this a return a year is taken for a forgotten percent sign: `AAPL = 10` would be 1000 %.
-pub const MAX_VIEW_RETURN: f64 = 5.0;
+/// The most that a view may say, percent sign or not: a rise of a tenth in a minute, taken for a year, is half of it.
+/// Squares of what is larger leave the doubles.
+pub const MAX_VIEW_RETURN: f64 = 1e5;
 
 /// How sure a view is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,9 +169,11 @@ impl Views {
 }
 
 impl View {
-    fn new(text: &str, terms: Vec<(String, f64)>, value: f64) -> View {
+    fn new(text: &str, terms: Vec<(String, f64)>, value: Written) -> Result<View> {
+        let forgotten = |value: rate::Forgotten| invalid(text, &value.in_text());
+        let value = Kind::Return.require(value).map_err(forgotten)?;
         let uncertainty = Uncertainty::Proportional;
-        View { text: text.to_owned(), terms, value, uncertainty, group_weights: None }
+        View { text: text.to_owned(), terms, value, uncertainty, group_weights: None }.checked()
     }
 
     fn parse(value: &Value) -> Result<View> {
@@ -186,7 +190,11 @@ impl View {
         let written = value.to_string();
         let mut view = match (object.get("view"), object.get("assets"), object.get("return")) {
             (Some(Value::String(text)), None, None) => View::parse_text(text)?,
-            (None, Some(Value::Object(assets)), Some(value)) => parse_assets(&written, assets, value)?,
+            (None, Some(Value::Object(assets)), Some(value)) => {
+                // Who can state the variance of a view computes, and loses no percent sign: a day's forecast is large in a year.
+                let computed = object.contains_key("variance");
+                parse_assets(&written, assets, value, computed)?
+            }
             _ => {
                 return Err(invalid(&written, "write either \"view\", or \"assets\" with \"return\""));
             }
@@ -194,9 +202,10 @@ impl View {
         view.uncertainty = match (object.get("confidence"), object.get("variance")) {
             (None, None) => Uncertainty::Proportional,
             (Some(confidence), None) => {
-                Uncertainty::Confidence(confidence.as_f64().filter(|c| (0.0..=1.0).contains(c)).ok_or_else(
-                    || invalid(&written, "the confidence must lie between 0 and 1; 60 % is 0.6"),
-                )?)
+                let confidence = rate::read("confidence", Kind::Part, confidence).ok();
+                Uncertainty::Confidence(confidence.filter(|c| (0.0..=1.0).contains(c)).ok_or_else(|| {
+                    invalid(&written, "the confidence must lie between 0 and 1; 60 % is 0.6")
+                })?)
             }
             (None, Some(variance)) => Uncertainty::Variance(
                 variance
@@ -243,19 +252,16 @@ impl View {
             sign = Some(next_sign);
             start = index + 1;
         }
-        View::new(text.trim(), terms, value).checked()
+        View::new(text.trim(), terms, value)
     }
 
     fn checked(self) -> Result<View> {
         if self.terms.is_empty() {
             return Err(self.invalid("it names no ticker"));
         }
-        if !self.value.is_finite() || self.value.abs() > MAX_VIEW_RETURN {
-            let reason = format!(
-                "a return of {} % a year; write 10% or 0.1 for ten per cent (the limit is {} %)",
-                self.value * 100.0,
-                MAX_VIEW_RETURN * 100.0
-            );
+        if self.value.abs() > MAX_VIEW_RETURN {
+            let reason =
+                format!("a return of {:e} a year is over the largest, {MAX_VIEW_RETURN:e}", self.value);
             return Err(self.invalid(&reason));
         }
         if let Some((name, _)) = self.terms.iter().find(|(_, coefficient)| !coefficient.is_finite()) {
@@ -309,13 +315,10 @@ fn invalid(view: &str, reason: &str) -> Error {
     Error::InvalidView { view: view.to_owned(), reason: reason.to_owned() }
 }
 
-fn parse_assets(written: &str, assets: &Map<String, Value>, value: &Value) -> Result<View> {
-    let value = match value {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => parse_percent(text),
-        _ => None,
-    };
-    let value = value.ok_or_else(|| invalid(written, "the return must be a number or a text like \"5%\""))?;
+fn parse_assets(written: &str, assets: &Map<String, Value>, value: &Value, computed: bool) -> Result<View> {
+    let value = rate::written(value)
+        .ok_or_else(|| invalid(written, "the return must be a number or a text like \"5%\""))?;
+    let value = if computed { value.meant() } else { value };
     let terms = assets
         .iter()
         .map(|(name, coefficient)| {
@@ -325,7 +328,7 @@ fn parse_assets(written: &str, assets: &Map<String, Value>, value: &Value) -> Re
             Ok((name.clone(), coefficient))
         })
         .collect::<Result<_>>()?;
-    View::new(written, terms, value).checked()
+    View::new(written, terms, value)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -396,7 +399,8 @@ fn parse_term(tokens: &[Token]) -> Result<(String, f64), String> {
         _ => Err("a ticker is missing beside a sign".to_owned()),
     };
     let coefficient = |token: &Token| match token {
-        Token::Word(word) => parse_percent(word)
+        Token::Word(word) => rate::parse(word)
+            .map(Written::number)
             .ok_or_else(|| format!("\"{word}\" is not a number; between two tickers stands + or -")),
         _ => Err("a coefficient must be a number".to_owned()),
     };
@@ -407,36 +411,25 @@ fn parse_term(tokens: &[Token]) -> Result<(String, f64), String> {
     }
 }
 
-fn parse_return(tokens: &[Token]) -> Result<f64, String> {
-    let mut text = String::new();
+/// What is said of a view with two of them.
+const TWO_EQUALS: &str =
+    "there is more than one \"=\"; a name with one in it stands in quotes, as in '\"EURUSD=X\" = 10%'";
+
+/// A number with a sign before it, and a percent sign behind it or not.
+fn parse_return(tokens: &[Token]) -> Result<Written, String> {
+    let (mut text, mut words) = (String::new(), Vec::new());
     for token in tokens {
         match token {
-            Token::Plus => text.push('+'),
-            Token::Minus => text.push('-'),
-            Token::Word(word) => text.push_str(word),
-            Token::Equals => return Err("there is more than one \"=\"".to_owned()),
-            Token::Times | Token::Quoted(_) => return Err("right of \"=\" stands a return".to_owned()),
+            Token::Plus if words.is_empty() => text.push('+'),
+            Token::Minus if words.is_empty() => text.push('-'),
+            Token::Word(word) => words.push(word.as_str()),
+            Token::Equals => return Err(TWO_EQUALS.to_owned()),
+            _ => return Err("right of \"=\" stands a return".to_owned()),
         }
     }
-    parse_percent(&text)
+    text.push_str(&words.join(" "));
+    rate::parse(&text)
         .ok_or_else(|| format!("\"{text}\" is not a return; right of \"=\" stands a number like 5% or 0.05"))
-}
-
-/// A finite number, with a percent sign or without.
-fn parse_percent(text: &str) -> Option<f64> {
-    let text = text.trim();
-    // Divided, not multiplied by 0.01: so 7% is the same double as 0.07.
-    let (digits, divisor) = match text.strip_suffix('%') {
-        Some(digits) => (digits.trim_end(), 100.0),
-        None => (text, 1.0),
-    };
-    // Rust also reads "inf" and "nan", which are names here.
-    let number: f64 = digits
-        .parse()
-        .ok()
-        .filter(|_| digits.contains(|c: char| c.is_ascii_digit()))
-        .filter(|n: &f64| n.is_finite())?;
-    Some(number / divisor)
 }
 
 #[cfg(test)]
@@ -478,6 +471,7 @@ mod tests {
             ),
             ("600519 - 0.5 000858 = 2%", &[("600519", 1.0), ("000858", -0.5)], 0.02),
             ("50% A + 50% B = 2%", &[("A", 0.5), ("B", 0.5)], 0.02),
+            ("A = 1000 %", &[("A", 1.0)], 10.0),
             ("A \u{2212} B = 2%", &[("A", 1.0), ("B", -1.0)], 0.02),
         ];
         for (text, expected, value) in cases {
@@ -494,7 +488,12 @@ mod tests {
             ("AAPL = ", "is not a return"),
             ("AAPL = ten", "is not a return"),
             ("AAPL = inf", "is not a return"),
-            ("AAPL = 10", "1000 %"),
+            ("AAPL = 10", "10 alone is 1000 %; write 10 % or 0.1"),
+            ("MSFT - GE = 5", "5 alone is 500 %; write 5 % or 0.05"),
+            ("AAPL = 1 2 %", "\"1 2 %\" is not a return"),
+            ("AAPL = 1 2", "\"1 2\" is not a return"),
+            ("AAPL = 5 - 2 %", "stands a return"),
+            ("AAPL = 1e9 %", "over the largest"),
             ("AAPL = 5% = 6%", "more than one"),
             ("AAPL MSFT = 5%", "is not a number"),
             ("AAPL - = 5%", "missing beside a sign"),
@@ -534,6 +533,9 @@ mod tests {
         let view = one(json!({ "assets": { "A": 1, "B": -1 }, "return": "5%", "variance": 0.01 })).unwrap();
         assert_eq!((view.terms.len(), view.value), (2, 0.05));
         assert_eq!(view.uncertainty, Uncertainty::Variance(0.01));
+        let view = json!({ "assets": { "A": 1 }, "return": 7.5, "variance": 9 });
+        assert_eq!(one(view).unwrap().value, 7.5);
+        assert!(one(json!({ "assets": { "A": 1 }, "return": 7.5 })).is_err());
         assert_eq!(Views::parse(&Value::Null).unwrap(), Views::default());
     }
 

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::input;
 use crate::portfolio::solver::polytope::{Polytope, Row};
 use crate::portfolio::universe::{PerTicker, Universe};
+use crate::rate::Kind;
 
 /// The bounds; by default long only and fully invested.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -33,8 +34,8 @@ impl Limit for Bounds {
 
     fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
         match key {
-            "min_weight" => self.min_weight = Some(PerTicker::from_json(key, value)?),
-            "max_weight" => self.max_weight = Some(PerTicker::from_json(key, value)?),
+            "min_weight" => self.min_weight = Some(PerTicker::from_json(key, Kind::Weight, value)?),
+            "max_weight" => self.max_weight = Some(PerTicker::from_json(key, Kind::Weight, value)?),
             _ => self.market_neutral = input::boolean(key, value)?,
         }
         Ok(())

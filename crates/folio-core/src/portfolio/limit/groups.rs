@@ -10,6 +10,7 @@ use crate::input;
 use crate::portfolio::group::Groups;
 use crate::portfolio::solver::polytope::{Polytope, Row};
 use crate::portfolio::universe::Universe;
+use crate::rate::{self, Kind};
 
 /// The labels, and the bounds on groups of them.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,8 +32,8 @@ impl Limit for GroupBounds {
     fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
         match key {
             "groups" => self.labels = Groups::from_json(value)?,
-            "group_min" => self.group_min = input::numbers(key, value)?,
-            _ => self.group_max = input::numbers(key, value)?,
+            "group_min" => self.group_min = rate::by_name(key, Kind::Weight, value)?,
+            _ => self.group_max = rate::by_name(key, Kind::Weight, value)?,
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ use crate::portfolio::solver::polytope::Polytope;
 use crate::portfolio::solver::quadratic::{Family, Point, variance};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::portfolio::universe::Universe;
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::work;
 
@@ -44,9 +45,9 @@ impl Limit for TrackingLimit {
 
     fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
         if key == "benchmark" {
-            self.benchmark = Some(input::numbers(key, value)?);
+            self.benchmark = Some(rate::by_name(key, Kind::Weight, value)?);
         } else {
-            let error = input::finite(key, value)?;
+            let error = rate::read(key, Kind::Risk, value)?;
             self.max_tracking_error =
                 Some(input::within(key, error, |error| error > 0.0, "over 0; 2 % is 0.02")?);
         }

@@ -17,6 +17,7 @@ use crate::portfolio::solver::cone::ConeProgram;
 use crate::portfolio::solver::polytope::{Polytope, Row};
 use crate::portfolio::solver::unsolved::Unsolved;
 use crate::portfolio::universe::{PerTicker, Universe};
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::work::{self, watched};
 use crate::{Error, Result};
@@ -49,14 +50,14 @@ impl Limit for TradeLimits {
 
     fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
         let number = |valid: fn(f64) -> bool, expected: &str| {
-            input::within(key, input::finite(key, value)?, valid, expected)
+            input::within(key, rate::read(key, Kind::Sum, value)?, valid, expected)
         };
         match key {
-            "current_weights" => self.current_weights = Some(input::numbers(key, value)?),
+            "current_weights" => self.current_weights = Some(rate::by_name(key, Kind::Weight, value)?),
             "max_turnover" => self.max_turnover = Some(number(|turnover| turnover >= 0.0, "0 or over")?),
             "max_gross" => self.max_gross = Some(number(|gross| gross > 0.0, "over 0; 1.6 is 130/30")?),
             _ => {
-                let costs = PerTicker::from_json(key, value)?;
+                let costs = PerTicker::from_json(key, Kind::Part, value)?;
                 let expected = "0 or over and under 1; 10 basis points are 0.001";
                 costs.require(key, |cost| (0.0..1.0).contains(&cost), expected)?;
                 self.transaction_cost = Some(costs);

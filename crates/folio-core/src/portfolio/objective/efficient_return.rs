@@ -5,19 +5,19 @@ use ndarray::Array1;
 use super::parameter::Parameter;
 use super::problem::{self, Problem};
 use super::{Constraints, Key, Objective};
-use crate::input;
 use crate::portfolio::limit::Limits;
 use crate::portfolio::limit::Scope;
 use crate::portfolio::market::Market;
 use crate::portfolio::solver::line_search::{Safe, Step, TARGET};
 use crate::portfolio::solver::quadratic::Point;
 use crate::portfolio::solver::unsolved::Unsolved;
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// The return a year that is asked for.
 const TARGET_RETURN: Parameter<f64> =
-    Parameter { key: "target_return", read: |key, value| input::finite(key, value) };
+    Parameter { key: "target_return", read: |key, value| rate::read(key, Kind::Return, value) };
 
 /// The least volatility with at least the return `target_return`.
 pub(super) struct EfficientReturn;

@@ -12,13 +12,16 @@ use crate::portfolio::solver::active_set::ActiveSet;
 use crate::portfolio::solver::line_search::{self, Safe, Step, TARGET};
 use crate::portfolio::solver::quadratic::{Point, variance};
 use crate::portfolio::solver::unsolved::Unsolved;
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::{Error, Result};
 
 /// The volatility a year that is allowed.
 const TARGET_VOLATILITY: Parameter<f64> = Parameter {
     key: "target_volatility",
-    read: |key, value| input::within(key, input::finite(key, value)?, |target| target > 0.0, "over 0"),
+    read: |key, value| {
+        input::within(key, rate::read(key, Kind::Risk, value)?, |target| target > 0.0, "over 0")
+    },
 };
 
 /// At this multiple the risks count for less than the optimality conditions may be missed by.

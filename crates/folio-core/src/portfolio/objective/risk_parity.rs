@@ -10,6 +10,7 @@ use crate::portfolio::limit::Scope;
 use crate::portfolio::market::Market;
 use crate::portfolio::solver::linalg::{self, Cholesky};
 use crate::portfolio::universe::PerTicker;
+use crate::rate::Kind;
 use crate::task::Cancel;
 use crate::{Error, Result, work};
 
@@ -17,7 +18,7 @@ use crate::{Error, Result, work};
 const RISK_BUDGETS: Parameter<PerTicker> = Parameter {
     key: "risk_budgets",
     read: |key, value| {
-        let budgets = PerTicker::from_json(key, value)?;
+        let budgets = PerTicker::from_json(key, Kind::Part, value)?;
         budgets.require(key, |budget| budget > 0.0, "over 0")?;
         Ok(budgets)
     },

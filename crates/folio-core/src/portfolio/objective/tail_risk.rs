@@ -14,6 +14,7 @@ use crate::portfolio::market::{self, Market};
 use crate::portfolio::solver::cone::{ConeProgram, SparseRow};
 use crate::portfolio::solver::polytope::{FEASIBILITY, Polytope};
 use crate::portfolio::solver::unsolved::Unsolved;
+use crate::rate::{self, Kind};
 use crate::task::Cancel;
 use crate::work::{self, watched};
 use crate::{Error, Result};
@@ -23,7 +24,7 @@ pub(super) const CONFIDENCE: Parameter<f64> = Parameter {
     key: "confidence",
     read: |key, value| {
         let expected = "over 0 and under 1; 95 % is 0.95";
-        input::within(key, input::finite(key, value)?, |c| c > 0.0 && c < 1.0, expected)
+        input::within(key, rate::read(key, Kind::Part, value)?, |c| c > 0.0 && c < 1.0, expected)
     },
 };
 

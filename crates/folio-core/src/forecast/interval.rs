@@ -22,7 +22,8 @@
 //! at long steps: q0 of b0 independent blocks weighs b0 against ten of Student's t, whose degrees of freedom are those of
 //! a variance estimated from fat tails. Where prices repeat, the interval reaches the next atom (`atoms.rs`).
 //!
-//! `bench/calibration.py` and `examples/families.rs` show how the constants were chosen.
+//! `bench/calibration.py` and `examples/families.rs` show what the constants do; 4, 60 and the pooling were set by judgement and
+//! checked on the families, not searched over.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 

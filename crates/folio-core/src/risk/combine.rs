@@ -10,7 +10,7 @@
 //! w(i) = 1/2 1/k + 1/2 exp(-n/2 L(i)) / sum over j of exp(-n/2 L(j))
 //! ```
 //!
-//! halfway to equal weights, as the weights of the price forecasts are. The intervals are split conformal: the quantiles
+//! halfway to equal weights. The intervals are split conformal: the quantiles
 //! of x / f at the validated origins, shrunk to those of chi-squared over its degrees of freedom where few stretches do
 //! not overlap.
 

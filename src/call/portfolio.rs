@@ -1,6 +1,7 @@
 //! The calls that build a portfolio from returns, or look at one.
 
 use folio_core::panel::{PricePanel, ReturnPanel, Times};
+use folio_core::portfolio::alignment::{Alignment, Completed};
 use folio_core::portfolio::backtest::{self, Backtest, Day};
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
@@ -57,7 +58,7 @@ impl Arguments {
         })
     }
 
-    /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
+    /// Reads the prices and computes on the pool, from returns that are aligned as the arguments say.
     pub fn compute<T: Send + 'static>(
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
@@ -73,15 +74,19 @@ impl Arguments {
         let settings = Settings::read();
         let selection = self.selection(&settings)?;
         let periods = settings.periods_per_year(self.periods_per_year)?;
+        let alignment = self.alignment.as_deref().map_or(Ok(Alignment::default()), Alignment::parse)?;
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings)?;
         budget::reserve(memory::check(&panel, settings.memory_limit)?)?;
         let result_bytes = memory::result_bytes(&panel);
-        let (result, remark) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
-            let returns = aligned(&panel, selection.history)?.with_periods(periods);
-            Ok((work(&returns, cancel)?, periods.remark(returns.frequency())))
+        let (result, remark, completed) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
+            let (returns, completed) =
+                alignment.returns(&panel, selection.history - 1, MIN_RETURNS, cancel)?;
+            let returns = returns.with_periods(periods);
+            Ok((work(&returns, cancel)?, periods.remark(returns.frequency()), completed))
         })?;
         periods::say(remark);
+        say_completed(&completed);
         Ok((result, budget::hold(result_bytes)?))
     }
 
@@ -112,6 +117,27 @@ impl Arguments {
     }
 }
 
+/// The most completed tickers that a notice names.
+const MOST_NAMED: usize = 10;
+
+/// Tells the user which tickers have fewer returns of their own than the result rests on.
+fn say_completed(completed: &[Completed]) {
+    let Some(first) = completed.first() else { return };
+    let mut named: Vec<String> = completed
+        .iter()
+        .take(MOST_NAMED)
+        .map(|ticker| format!("{} has {}", ticker.ticker, ticker.own))
+        .collect();
+    if completed.len() > MOST_NAMED {
+        named.push(format!("{} more tickers have fewer", completed.len() - MOST_NAMED));
+    }
+    notice!(
+        "of {} returns {}: what they lack is completed from the others; alignment => 'common' takes the days that all share",
+        first.all,
+        named.join(", ")
+    );
+}
+
 /// Tells the user what there is to know of how the weights were found.
 pub fn noticed(allocation: Allocation) -> Allocation {
     if let Some(notice) = &allocation.notice {
@@ -126,7 +152,7 @@ pub fn by_ticker<'a>(tickers: &[String], values: impl IntoIterator<Item = &'a f6
     Json(Value::Object(tickers.iter().cloned().zip(values).collect()))
 }
 
-/// The newest returns on the days that all tickers have a price.
+/// The newest returns on the days that all tickers have a price: a backtest earns what was paid, and nothing completed.
 fn aligned(panel: &PricePanel, history: usize) -> folio_core::Result<ReturnPanel> {
     ReturnPanel::aligned(panel, history - 1, MIN_RETURNS)
 }

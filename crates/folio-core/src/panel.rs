@@ -140,6 +140,22 @@ impl PricePanel {
         self.columns.iter().filter_map(|(_, series)| series.as_ref().ok()?.ts.last().copied()).max()
     }
 
+    /// Every time at which any ticker has a price, rising.
+    pub fn all_times(&self) -> Vec<Timestamp> {
+        let (mut all, mut last): (Vec<Timestamp>, &[Timestamp]) = (Vec::new(), &[]);
+        for series in self.columns.iter().filter_map(|(_, series)| series.as_ref().ok()) {
+            // Tickers of one market have one list.
+            if last != series.ts {
+                all.extend_from_slice(&series.ts);
+            }
+            last = &series.ts;
+        }
+        // Stable, which takes a list that is sorted in pieces by its pieces.
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// What its times are; all are of one relation.
     pub fn times(&self) -> Times {
         self.columns.iter().find_map(|(_, series)| Some(series.as_ref().ok()?.times)).unwrap_or_default()
@@ -194,7 +210,7 @@ impl ReturnPanel {
         }
         common.drain(..common.len().saturating_sub(history.saturating_add(1)));
         if common.len() < need + 1 {
-            return Err(too_short(&series, common.len(), need));
+            return Err(ReturnPanel::too_short(&series, common.len(), need));
         }
         let mut returns = Array2::zeros((common.len() - 1, series.len()));
         for (column, series) in series.iter().enumerate() {
@@ -206,9 +222,18 @@ impl ReturnPanel {
         let tickers = series.iter().map(|series| series.ticker.clone()).collect();
         let zone = series.first().map(|first| first.frequency.zone());
         let frequency = Frequency::infer(&common, zone, &Cancel::default())?;
-        let periods = PeriodsPerYear::default();
-        let times = panel.times();
-        Ok(ReturnPanel { tickers, days: common.split_off(1), returns, frequency, periods, times })
+        Ok(ReturnPanel::of(tickers, common.split_off(1), returns, frequency, panel.times()))
+    }
+
+    /// The panel of these returns, a row per day and a column per ticker.
+    pub fn of(
+        tickers: Vec<String>,
+        days: Vec<Timestamp>,
+        returns: Array2<f64>,
+        frequency: Frequency,
+        times: Times,
+    ) -> ReturnPanel {
+        ReturnPanel { tickers, days, returns, frequency, periods: PeriodsPerYear::default(), times }
     }
 
     /// The panel with so many periods a year, whatever its times say.
@@ -276,18 +301,19 @@ impl ReturnPanel {
     pub fn returns(&self) -> &Array2<f64> {
         &self.returns
     }
-}
 
-fn too_short(series: &[&Series], common: usize, need: usize) -> Error {
-    let mut found: Vec<(String, usize)> = series
-        .iter()
-        .filter(|series| series.ts.len() < need + 1)
-        .map(|series| (series.ticker.clone(), series.ts.len()))
-        .collect();
-    if found.is_empty() {
-        found.push(("days that all tickers share".to_owned(), common));
+    /// The error of fewer returns than are needed, on so many shared times; it names the tickers that are shortest.
+    pub fn too_short(series: &[&Series], common: usize, need: usize) -> Error {
+        let mut found: Vec<(String, usize)> = series
+            .iter()
+            .filter(|series| series.ts.len() < need + 1)
+            .map(|series| (series.ticker.clone(), series.ts.len()))
+            .collect();
+        if found.is_empty() {
+            found.push(("days that all tickers share".to_owned(), common));
+        }
+        Error::TooShort { need: need + 1, found }
     }
-    Error::TooShort { need: need + 1, found }
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ const RESULT_NUMBERS: usize = 12;
 /// # Errors
 /// [`Error::MemoryLimit`] where they are more than `limit`.
 pub fn check(panel: &PricePanel, limit: usize) -> Result<usize> {
-    let (tickers, days, prices) = sizes(panel);
-    within(prices + portfolio(tickers, days), limit)
+    let (tickers, _, prices) = sizes(panel);
+    // Histories of different times are aligned on all of them.
+    within(prices + portfolio(tickers, panel.all_times().len()), limit)
 }
 
 /// Tickers, days of the longest, and numbers that the prices themselves take.

@@ -84,7 +84,7 @@ market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equa
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
 periods_per_year: by which it annualises, default folio.periods_per_year, 0 what the prices'' times say: 252 for daily ones; a NOTICE tells another number.
-alignment: all (default) takes every time and completes what a ticker lacks from the others, as a NOTICE says; common takes the times that all tickers have.
+alignment: common (default) takes the times that all tickers have; all takes every time and completes what a ticker lacks from the others, as a NOTICE says.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
 
 COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigint, timestamptz, regclass, float8) IS

@@ -131,11 +131,7 @@ fn say_completed(completed: &[Completed]) {
     if completed.len() > MOST_NAMED {
         named.push(format!("{} more tickers have fewer", completed.len() - MOST_NAMED));
     }
-    notice!(
-        "of {} returns {}: what they lack is completed from the others; alignment => 'common' takes the days that all share",
-        first.all,
-        named.join(", ")
-    );
+    notice!("of {} returns {}: what they lack is completed from the others", first.all, named.join(", "));
 }
 
 /// Tells the user what there is to know of how the weights were found.

@@ -30,9 +30,9 @@ const HALT_SPACINGS: i64 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Alignment {
     /// All times; what a ticker has no return for is completed.
-    #[default]
     All,
     /// The times that all tickers have.
+    #[default]
     Common,
 }
 

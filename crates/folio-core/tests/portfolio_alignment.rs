@@ -151,7 +151,7 @@ fn later_deviation(known: &ReturnPanel, later: &ReturnPanel) -> f64 {
 /// The shipped prices, of which five tickers are listed only so many days before the portfolio is made: its volatility over
 /// the 100 days after, over 20 plantings.
 #[test]
-fn portfolios_are_no_worse_than_from_common_days_but_of_the_young() {
+fn portfolios_are_near_those_of_whole_histories() {
     let series = prices();
     for returns in [28, 60, 120, 250] {
         let (mut of_all, mut of_common, mut of_truth) = (0.0, 0.0, 0.0);
@@ -172,8 +172,8 @@ fn portfolios_are_no_worse_than_from_common_days_but_of_the_young() {
             annual(of_common),
             annual(of_truth)
         );
-        // Of 28 returns a portfolio trusts the young tickers too much: docs/portfolio.md has the table.
-        assert!(returns == 28 || of_all < 1.01 * of_common, "{returns}: {of_all} {of_common}");
+        // The shipped years are calmer at their end, which short common histories gain by: docs/portfolio.md has the table.
+        assert!(of_all < 1.12 * of_truth, "{returns}: {of_all} {of_truth}");
     }
 }
 

@@ -62,6 +62,12 @@ of the worst cases beyond it. Both are shares of the portfolio''s value, positiv
 level: 0.5 to 0.999, default 0.95. horizon: periods of the prices ahead, 1 to 252, default 1. method: historical, filtered_historical, student_t, cornish_fisher; default all.
 n: returns, or stretches of the horizon. status: ok, or why a method has no number. history, as_of, prices: as in forecast_ensemble. Errors: 22023, PF004, PF005.';
 
+COMMENT ON FUNCTION @extschema@.risk_attribution(jsonb, jsonb, text, bigint, timestamptz, regclass, float8) IS
+'Where the volatility of given weights comes from: a row of kind total, one per ticker, and one per group under the name of its kind; the contributions of each kind sum
+to the total. weight; volatility: a year, alone (a ticker at a weight of one, a group at its weights); marginal: by how much the total rises with a ticker''s weight;
+contribution: weight times marginal (Euler), share: of the total. weights: {"AAPL": 0.6, "KO": 0.4}. groups: {"sector": {"AAPL": "Tech", "KO": "Staples"}}, null for a ticker
+in none, whose row has no name. covariance, history, as_of, prices, periods_per_year: as in black_litterman. Errors: 22023, PF002, PF004, PF005.';
+
 COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
 COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
 COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';

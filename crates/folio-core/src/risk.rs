@@ -1,7 +1,8 @@
 //! Risk that is forecast: the volatility of each ticker by an ensemble of models that are weighed by what they showed out
 //! of sample, and how good such forecasts would have been; and what a portfolio may
-//! lose.
+//! lose, and where that comes from.
 
+mod attribution;
 mod combine;
 mod ensemble;
 mod evaluate;
@@ -9,6 +10,7 @@ mod memory;
 mod request;
 mod tail;
 
+pub use attribution::{Part, TOTAL, attribute, weighted_tickers};
 pub use combine::{Member, MemberFit};
 pub use ensemble::{Bars, Ensemble, Report, Status, Step, forecast};
 pub use evaluate::{DEFAULT_ORIGINS, ENSEMBLE, Evaluation, Row, SAMPLE, Schedule, Summary, evaluate};

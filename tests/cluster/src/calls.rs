@@ -49,6 +49,7 @@ pub const READERS: &[(&str, &str)] = &[
     ("optimize_portfolio", "SELECT count(*) FROM optimize_portfolio(prices => '@')"),
     ("efficient_frontier", "SELECT count(*) FROM efficient_frontier(points => 3, prices => '@')"),
     ("value_at_risk", "SELECT count(*) FROM value_at_risk('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
+    ("risk_attribution", "SELECT count(*) FROM risk_attribution('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
     ("portfolio_performance", "SELECT count(*) FROM portfolio_performance('{\"A\": 1}', prices => '@')"),
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),

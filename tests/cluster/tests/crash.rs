@@ -484,6 +484,7 @@ fn long_arrays_and_documents_are_counted_before_they_are_kept() {
         "SELECT (SELECT count(*) FROM optimize_portfolio(constraints => grouped)) FROM big",
         "SELECT (SELECT count(*) FROM discrete_allocation(object, 1000)) FROM big",
         "SELECT (SELECT count(*) FROM value_at_risk(object)) FROM big",
+        "SELECT (SELECT count(*) FROM risk_attribution(object)) FROM big",
         "SELECT (SELECT count(*) FROM portfolio_performance(object)) FROM big",
         "SELECT (SELECT count(*) FROM portfolio_performance('{\"A\": 1}', benchmark => object)) FROM big",
         "SELECT forecast_values(numbers, 5) FROM big",

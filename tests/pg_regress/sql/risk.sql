@@ -72,6 +72,21 @@ SELECT * FROM value_at_risk('{"NOBODY": 1}', prices => 'falls');
 SELECT * FROM value_at_risk('{"FALL": 1}', horizon => 0, prices => 'falls');
 DROP TABLE falls;
 
+-- Where the risk comes from: rising moves three times as much as calm.
+SELECT kind, name, weight, round(volatility::numeric, 2) AS volatility, marginal IS NOT NULL AS marginal, contribution > 0 AS adds, share > 0.7 AS most
+FROM risk_attribution('{"calm": 0.5, "rising": 0.5}', groups => '{"mood": {"calm": "quiet", "rising": null}}');
+SELECT kind, abs(sum(contribution) - max(total)) < 1e-15 AS sums FROM (
+    SELECT kind, contribution, first_value(contribution) OVER () AS total
+    FROM risk_attribution('{"calm": 0.7, "rising": -0.2}', covariance => 'sample_cov', groups => '{"mood": {"calm": "quiet", "rising": "loud"}}')) AS _
+GROUP BY kind ORDER BY kind;
+SELECT kind, name, contribution, share FROM risk_attribution('{"flat": 1}', covariance => 'sample_cov');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '{"mood": {"rising": "loud"}}');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '{"ticker": {"calm": "quiet"}}');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '["mood"]');
+SELECT * FROM risk_attribution('{"calm": 1}', covariance => 'dcc');
+SELECT * FROM risk_attribution('{}');
+SELECT * FROM risk_attribution(NULL);
+
 -- Errors.
 SELECT * FROM forecast_volatility(models => '{garhc}');
 SELECT * FROM forecast_volatility(models => '{}');

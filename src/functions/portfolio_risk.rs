@@ -1,6 +1,7 @@
-//! The functions of what a portfolio may lose.
+//! The functions of the risk of given weights.
 
-use folio_core::risk::{DEFAULT_TAIL_HORIZON, DEFAULT_TAIL_LEVEL, TailRequest};
+use folio_core::portfolio::group::Groups;
+use folio_core::risk::{DEFAULT_TAIL_HORIZON, DEFAULT_TAIL_LEVEL, TailRequest, attribute, weighted_tickers};
 use pgrx::prelude::*;
 
 use crate::arguments::{Arguments, required};
@@ -39,5 +40,25 @@ sql_function! {
             let status = row.outcome.as_ref().err().cloned().unwrap_or_else(|| "ok".to_owned());
             (row, tail, status)
         }))
+    }
+}
+
+sql_function! {
+    /// Where the risk of given weights comes from: a row of the total, one per ticker and one per group, each kind of which sums
+    /// to the total.
+    #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
+    fn risk_attribution(weights: Json, groups: Json = "NULL", covariance, source, later) given arguments
+    -> rows of part {
+        kind: Text = Text(part.kind), name: Option<Text> = part.name.map(Text), weight: f64, volatility: f64,
+        marginal: Option<f64>, contribution: f64, share: Option<f64>,
+    } {
+        let Json(weights) = required("weights", weights)?;
+        let groups = groups.map_or(Ok(Groups::default()), |Json(groups)| Groups::from_json(&groups))?;
+        let method = arguments.request()?.covariance;
+        let names = weighted_tickers(&weights)?.into_iter().map(Some).collect();
+        let arguments = Arguments { tickers: Some(Names(names)), ..arguments };
+        let (parts, held) = arguments
+            .compute_and_hold(move |returns, cancel| attribute(&weights, &groups, method, returns, cancel))?;
+        Ok(held.by(parts.into_iter()))
     }
 }

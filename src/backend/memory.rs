@@ -21,6 +21,9 @@ const RESERVE: Layout = match Layout::from_size_align(RESERVE_BYTES, 16) {
     Err(_) => panic!("a power of two"),
 };
 
+/// How often an allocation is asked for again that fails while another thread gives back what was kept: some milliseconds.
+const TRIES: usize = 1_000;
+
 static KEPT: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static EXHAUSTED: AtomicBool = AtomicBool::new(false);
 
@@ -54,7 +57,22 @@ unsafe impl GlobalAlloc for Allocator {
 
 fn or_again(allocate: impl Fn() -> *mut u8) -> *mut u8 {
     let pointer = if inject::allocation_fails() { std::ptr::null_mut() } else { allocate() };
-    if pointer.is_null() && release() { allocate() } else { pointer }
+    if !pointer.is_null() {
+        pointer
+    } else if release() {
+        allocate()
+    } else {
+        after_others(allocate)
+    }
+}
+
+/// Asks again while nothing is kept, since another thread may be giving it back at this very moment.
+fn after_others(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    let mut again = (0..TRIES).map(|_| {
+        std::thread::yield_now();
+        allocate()
+    });
+    again.find(|pointer| !pointer.is_null()).unwrap_or(std::ptr::null_mut())
 }
 
 /// Gives back what is kept; false where nothing is.

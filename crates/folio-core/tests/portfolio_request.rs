@@ -205,8 +205,14 @@ fn degenerate_histories() {
             objective: by_name("min_volatility").unwrap(),
             ..Request::default()
         };
-        let allocation = optimize_portfolio(&request, &panel, &Cancel::default())
-            .unwrap_or_else(|e| panic!("{method}: {e}"));
+        let allocation = match optimize_portfolio(&request, &panel, &Cancel::default()) {
+            // The one that needs more returns says how many.
+            Err(Error::TooShort { need, .. }) if method == "nonlinear_shrinkage" => {
+                assert_eq!(need, 13);
+                continue;
+            }
+            result => result.unwrap_or_else(|e| panic!("{method}: {e}")),
+        };
         let total: f64 = allocation.holdings.iter().map(|h| h.weight).sum();
         assert!((total - 1.0).abs() < 1e-9, "{method}: {total}");
         assert!(allocation.holdings.iter().all(|h| h.weight >= -1e-9), "{method}");

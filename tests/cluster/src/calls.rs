@@ -110,6 +110,7 @@ pub const OTHERS: &[Call] = &[
         "DO $$ BEGIN PERFORM folio_internal.refuse('message', 'detail', 'hint');
          EXCEPTION WHEN insufficient_privilege THEN NULL; END $$",
     ),
+    call("SELECT folio_internal.bounded('a portfolio', 5)"),
     call("SELECT grant_desk('analyst')"),
     call("SELECT revoke_desk('analyst')"),
     call("SELECT share_portfolio('small', 'analyst')"),

@@ -11,7 +11,7 @@ need_venv "$venv" tests/clients/requirements.txt
 command -v node >/dev/null || scripts/setup.sh package nodejs npm
 [ -e /usr/share/doc/odbc-postgresql ] || scripts/setup.sh package odbc-postgresql unixodbc
 mkdir -p "$node"
-cp tests/clients/package.json tests/clients/node.js "$node/"
+cp tests/clients/package.json "$node/"
 [ -d "$node/node_modules/pg" ] || quietly npm install --prefix "$node" --no-audit --no-fund
 scripts/install.sh dev
 trap 'scripts/cluster.sh stop clients' EXIT

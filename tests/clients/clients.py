@@ -12,7 +12,6 @@ import subprocess
 import sys
 from datetime import datetime
 
-import calls as the_calls
 from calls import CALLS, ERROR, Json
 
 HERE = os.path.dirname(os.path.abspath(__file__))

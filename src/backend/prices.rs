@@ -6,42 +6,25 @@ use std::ops::ControlFlow;
 use folio_core::Error;
 use folio_core::calendar::zone::Zone;
 use folio_core::panel::{PricePanel, PriceRow, Series, Times};
-use folio_core::sort;
-use folio_core::task::Cancel;
-use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
-use pgrx::prelude::*;
 
 use super::budget;
-use super::datum::Text;
+use super::collected::{Collected, TICKER_BYTES};
 use super::encoding;
+use super::newest;
 use super::pool;
 use super::query;
 use super::relation::{PriceRelation, no_privilege};
 use super::report::{Report, Result, SqlState};
+pub use super::selection::Selection;
+use super::selection::Statement;
 use super::server;
 use super::settings::Settings;
+use super::snapshot::with_snapshot;
 use super::timestamp::from_micros;
 
 /// The longest ticker, in bytes: longer than the longest identifiers of instruments, short enough that names need no memory
 /// to speak of.
 const MAX_TICKER_BYTES: usize = 1024;
-
-/// What a ticker takes while its prices are read beside its letters and rows: its place in the map.
-const TICKER_BYTES: usize = 128;
-
-/// Which prices to read.
-#[derive(Debug, Clone)]
-pub struct Selection {
-    /// The relation; None takes the one that folio.prices names.
-    pub relation: Option<pg_sys::Oid>,
-    /// The tickers, each once, in the order of the result; None takes all, sorted by name.
-    pub tickers: Option<Vec<String>>,
-    /// Only rows up to this time.
-    pub as_of: Option<TimestampWithTimeZone>,
-    /// How many of the newest rows of each ticker are kept.
-    pub history: usize,
-}
 
 /// Reads the prices. The panel has a column per ticker asked for, also for those that have no rows.
 ///
@@ -106,7 +89,7 @@ pub fn read_in_batches(
         None => tickers_of(&source, selection, limit)?,
     };
     for batch in tickers.chunks((limit / most_bytes(selection.history)).max(1)) {
-        let selection = Selection { tickers: Some(batch.to_vec()), ..selection.clone() };
+        let selection = selection.of(batch.to_vec());
         let rows = fetch(&source, &selection, usize::MAX)?.unwrap_or_default();
         each(panel(rows, &selection, &source, zone.as_ref())?, tickers.len())?;
     }
@@ -132,22 +115,28 @@ fn panel(
     let zone = zone.filter(|_| source.times == Times::Instants);
     let cancel = pool::cancel_flag();
     let tickers = tickers_in_order(&rows, selection);
-    let column = |ticker: String| {
+    let mut columns: Vec<(String, folio_core::Result<Series>)> = Vec::with_capacity(tickers.len());
+    let mut good: Option<usize> = None;
+    for ticker in tickers {
         server::check_interrupts()?;
+        let beside = good.and_then(|place| columns[place].1.as_ref().ok());
         let series = match rows.remove(&ticker) {
-            Some(rows) => Series::in_zone(ticker.clone(), rows, selection.history, zone, &cancel)
+            Some(rows) => Series::beside(beside, ticker.clone(), rows, selection.history, zone, &cancel)
                 .map(|series| series.with_times(source.times)),
             None => Err(Error::UnknownTicker { ticker: ticker.clone() }),
         };
         match series {
-            Err(Error::Cancelled) => Err(Error::Cancelled.into()),
-            series => Ok((ticker, series)),
+            Err(Error::Cancelled) => return Err(Error::Cancelled.into()),
+            series => {
+                good = if series.is_ok() { Some(columns.len()) } else { good };
+                columns.push((ticker, series));
+            }
         }
-    };
-    Ok(PricePanel::new(tickers.into_iter().map(column).collect::<Result<_>>()?))
+    }
+    Ok(PricePanel::new(columns))
 }
 
-/// The rows of each ticker, as they come.
+/// The rows of each ticker.
 type Rows = HashMap<String, Vec<PriceRow>>;
 
 /// The rows take more than the limit.
@@ -156,8 +145,8 @@ struct TooMany {
     bytes: usize,
 }
 
-/// How many bytes the rows of one ticker take at most while they are read: twice its history, see [`trim`], in a vector
-/// that may have room for twice as many, and its name.
+/// How many bytes the rows of one ticker take at most while they are read: twice its history, see [`Collected`], in a
+/// vector that may have room for twice as many, and its name.
 fn most_bytes(history: usize) -> usize {
     4 * history * size_of::<PriceRow>() + TICKER_BYTES + MAX_TICKER_BYTES
 }
@@ -168,104 +157,104 @@ fn names_bytes(selection: &Selection) -> usize {
     names.map(|name| TICKER_BYTES + name.len()).sum()
 }
 
-/// Drops the rows that are older than the newest `history` once there are twice as many, so that a long table does not
-/// have to fit into memory. Gives the number of rows that it dropped.
-fn trim(rows: &mut Vec<PriceRow>, history: usize, cancel: &Cancel) -> Result<usize> {
-    if rows.len() < 2 * history {
-        return Ok(0);
-    }
-    // Stable, so that of two rows of one time the same are kept as by sorting all rows at the end.
-    sort::by_key(rows, |row| row.ts, cancel).map_err(Error::from)?;
-    Ok(rows.drain(..rows.len() - history).len())
-}
-
 fn too_much_memory(need_bytes: usize, limit_bytes: usize) -> Report {
     Error::MemoryLimit { need_bytes, limit_bytes }.into()
 }
 
-/// A query of what is selected, as a statement with its arguments. Every operator and type is Postgres' own, whatever
-/// somebody has put into a schema of the search_path; an index on a ticker of type varchar serves all the same.
-fn statement(
-    source: &PriceRelation,
-    selection: &Selection,
-    columns: &str,
-) -> (String, Vec<DatumWithOid<'static>>) {
-    let mut arguments: Vec<DatumWithOid<'static>> = Vec::new();
-    let mut conditions = vec!["ticker IS NOT NULL".to_owned()];
-    if let Some(tickers) = &selection.tickers {
-        arguments.push(tickers.iter().cloned().map(Text).collect::<Vec<_>>().into());
-        let position = arguments.len();
-        conditions.push(format!("ticker::pg_catalog.text OPERATOR(pg_catalog.=) ANY (${position})"));
-    }
-    if let Some(as_of) = selection.as_of {
-        arguments.push(as_of.into());
-        conditions.push(format!("ts OPERATOR(pg_catalog.<=) ${}", arguments.len()));
-    }
-    (format!("SELECT {columns} FROM {} WHERE {}", source.name, conditions.join(" AND ")), arguments)
-}
-
-/// The rows of each ticker, as they come, or that they take more than `limit` bytes.
+/// The rows of each ticker, at least as many of the newest as the history where there are, or that they take more than
+/// `limit` bytes.
 fn fetch(
     source: &PriceRelation,
     selection: &Selection,
     limit: usize,
 ) -> Result<std::result::Result<Rows, TooMany>> {
-    let time = match source.times {
-        Times::Instants => "pg_catalog.timestamptz",
-        Times::Written => "pg_catalog.timestamp",
+    // One snapshot for all statements.
+    let rows = with_snapshot(|| {
+        if newest::by_index(source, selection)? {
+            return fetch_newest(source, selection, limit);
+        }
+        let mut rows = Collected::new(selection.history, names_bytes(selection));
+        collect(source, selection.rows(source), &mut rows, limit)?;
+        Ok(rows)
+    })?;
+    Ok(if rows.bytes() <= limit { Ok(rows.by_ticker()?) } else { Err(TooMany { bytes: rows.bytes() }) })
+}
+
+/// The same by an index, so that no older rows are read, except those of tickers whose newest do not show which they are.
+fn fetch_newest(source: &PriceRelation, selection: &Selection, limit: usize) -> Result<Collected> {
+    let selection = match &selection.tickers {
+        Some(_) => selection.clone(),
+        None => match names_of(source, Selection::names_by_index(source), limit)? {
+            Ok(names) => selection.of(names),
+            Err(TooMany { bytes }) => return Ok(Collected::new(selection.history, bytes)),
+        },
     };
-    let columns = format!("ticker::pg_catalog.text, ts::{time}, close::pg_catalog.float8");
-    let (statement, arguments) = statement(source, selection, &columns);
-    let mut rows = Rows::new();
-    // A vector that grows may have room for twice its rows.
-    let (mut bytes, row_bytes) = (names_bytes(selection), 2 * size_of::<PriceRow>());
-    budget::reserve(bytes.min(limit))?;
+    let mut rows = Collected::new(selection.history, names_bytes(&selection));
+    collect(source, selection.newest(source), &mut rows, limit)?;
+    if rows.bytes() <= limit {
+        let odd = rows.settle()?;
+        if !odd.is_empty() {
+            collect(source, selection.of(odd).rows(source), &mut rows, limit)?;
+        }
+    }
+    Ok(rows)
+}
+
+/// Reads rows, until they take more than `limit` bytes.
+fn collect(source: &PriceRelation, statement: Statement, rows: &mut Collected, limit: usize) -> Result<()> {
+    budget::reserve(rows.bytes().min(limit))?;
     let cancel = pool::cancel_flag();
+    let (statement, arguments) = statement;
     let read = query::read(&statement, &arguments, |row| {
         let Some(ticker) = row.bytes(1) else { return Ok(ControlFlow::Continue(())) };
-        let ticker = encoding::from_server(ticker)?;
         let price = PriceRow { ts: from_micros(row.bigint(2)), close: row.float8(3).unwrap_or(f64::NAN) };
-        match rows.get_mut(&*ticker) {
-            Some(series) => {
-                series.push(price);
-                bytes -= row_bytes * trim(series, selection.history, &cancel)?;
-            }
-            None => {
-                bytes += name_bytes(source, &ticker)?;
-                drop(rows.insert(ticker.into_owned(), vec![price]));
-            }
-        }
-        bytes += row_bytes;
-        budget::reserve(bytes.min(limit))?;
-        Ok(if bytes <= limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        let place = match rows.place(ticker) {
+            Some(place) => place,
+            None => rows.insert(ticker, name_bytes(source, &encoding::from_server(ticker)?)?),
+        };
+        rows.push(place, price, &cancel)?;
+        budget::reserve(rows.bytes().min(limit))?;
+        Ok(if rows.bytes() <= limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     });
-    as_reader(source, read)?;
-    Ok(if bytes <= limit { Ok(rows) } else { Err(TooMany { bytes }) })
+    as_reader(source, read)
 }
 
 /// The tickers that have rows, sorted by name.
 fn tickers_of(source: &PriceRelation, selection: &Selection, limit: usize) -> Result<Vec<String>> {
-    let (statement, arguments) = statement(source, selection, "DISTINCT ticker::pg_catalog.text");
-    let (mut tickers, mut bytes) = (Vec::new(), 0);
+    let by_index = selection.tickers.is_none() && newest::by_index(source, selection)?;
+    let statement = if by_index { Selection::names_by_index(source) } else { selection.names(source) };
+    let names = names_of(source, statement, limit)?;
+    let mut names = names.map_err(|TooMany { bytes }| too_much_memory(bytes, limit))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// The names that a statement reads.
+fn names_of(
+    source: &PriceRelation,
+    statement: Statement,
+    limit: usize,
+) -> Result<std::result::Result<Vec<String>, TooMany>> {
+    let (mut names, mut bytes) = (Vec::new(), 0);
+    let (statement, arguments) = statement;
     let read = query::read(&statement, &arguments, |row| {
-        let Some(ticker) = row.text(1)? else { return Ok(ControlFlow::Continue(())) };
-        bytes += name_bytes(source, &ticker)?;
+        let Some(name) = row.text(1)? else { return Ok(ControlFlow::Continue(())) };
+        bytes += TICKER_BYTES + name_bytes(source, &name)?;
         if bytes > limit {
-            return Err(too_much_memory(bytes, limit));
+            return Ok(ControlFlow::Break(()));
         }
         budget::reserve(bytes)?;
-        tickers.push(ticker);
+        names.push(name);
         Ok(ControlFlow::Continue(()))
     });
     as_reader(source, read)?;
-    tickers.sort_unstable();
-    Ok(tickers)
+    Ok(if bytes > limit { Err(TooMany { bytes }) } else { Ok(names) })
 }
 
 /// What a name takes in memory, if it may be one.
 fn name_bytes(source: &PriceRelation, ticker: &str) -> Result<usize> {
     if ticker.len() <= MAX_TICKER_BYTES {
-        return Ok(TICKER_BYTES + 2 * ticker.len());
+        return Ok(2 * ticker.len());
     }
     let begin: String = ticker.chars().take(40).collect();
     Err(Report::new(

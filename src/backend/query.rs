@@ -64,6 +64,44 @@ pub fn write(statement: &str, arguments: &[DatumWithOid<'_>]) -> Result<()> {
     with_snapshot(|| run(statement, arguments, false, |_| Ok(ControlFlow::Continue(()))))
 }
 
+/// How the server would run a query, for `look`, which keeps nothing of the plan. Nothing is run, and so no right is asked
+/// for.
+pub fn plan<T>(
+    statement: &str,
+    arguments: &[DatumWithOid<'_>],
+    look: impl FnOnce(*mut pg_sys::Plan) -> Result<T>,
+) -> Result<T> {
+    with_snapshot(|| {
+        let text = encoding::to_server(statement)?;
+        inject::point(Point::Spi);
+        let parameters = parameters(arguments);
+        // SAFETY: on the main thread inside a transaction, with an active snapshot. The calls own nothing; SPI's level is one
+        // for the memory that they take, and after an error it is left to the end of the (sub)transaction.
+        let plan = unsafe { server::call(|| connect_and_plan(&text, parameters))? };
+        let seen = look(plan)?;
+        // SAFETY: as above.
+        unsafe { server::call(|| raw::SPI_finish())? };
+        Ok(seen)
+    })
+}
+
+/// # Safety
+/// As in [`plan`]; the statement is a query, which no rule makes several of.
+unsafe fn connect_and_plan(text: &CString, parameters: pg_sys::ParamListInfo) -> *mut pg_sys::Plan {
+    // SAFETY: as the caller promises: each list has one element.
+    unsafe {
+        raw::SPI_connect();
+        let first = |list: *mut pg_sys::List| (*(*list).elements).ptr_value;
+        let (setup, argument) = ((*parameters).parserSetup, (*parameters).parserSetupArg);
+        let (text, parsed) = (text.as_ptr(), raw::pg_parse_query(text.as_ptr()));
+        let nothing = std::ptr::null_mut();
+        let queries =
+            raw::pg_analyze_and_rewrite_withcb(first(parsed).cast(), text, setup, argument, nothing);
+        let planned = raw::pg_plan_queries(queries, text, 0, parameters);
+        (*first(planned).cast::<pg_sys::PlannedStmt>()).planTree
+    }
+}
+
 fn run(
     statement: &str,
     arguments: &[DatumWithOid<'_>],

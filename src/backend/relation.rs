@@ -13,6 +13,8 @@ use super::server::{self, raw};
 /// A relation whose columns were checked.
 #[derive(Debug, Clone)]
 pub struct PriceRelation {
+    /// Its oid.
+    pub oid: pg_sys::Oid,
     /// Its name, qualified and quoted where it must be.
     pub name: String,
     /// What its column ts has.
@@ -48,7 +50,7 @@ impl PriceRelation {
         let name = qualified_name(oid).ok_or_else(|| missing_oid(oid))?;
         check_kind(oid, &name)?;
         COLUMNS.iter().try_for_each(|column| column.check(oid, &name))?;
-        Ok(PriceRelation { name, times: times_of(oid) })
+        Ok(PriceRelation { oid, name, times: times_of(oid) })
     }
 }
 

@@ -42,6 +42,21 @@ pub mod raw {
             callback: Option<unsafe extern "C-unwind" fn()>,
             argument: *mut c_void,
         ) -> pg_sys::Oid;
+        pub fn pg_parse_query(text: *const c_char) -> *mut pg_sys::List;
+        pub fn pg_analyze_and_rewrite_withcb(
+            statement: *mut pg_sys::RawStmt,
+            text: *const c_char,
+            setup: pg_sys::ParserSetupHook,
+            argument: *mut c_void,
+            environment: *mut pg_sys::QueryEnvironment,
+        ) -> *mut pg_sys::List;
+        pub fn pg_plan_queries(
+            queries: *mut pg_sys::List,
+            text: *const c_char,
+            options: c_int,
+            parameters: pg_sys::ParamListInfo,
+        ) -> *mut pg_sys::List;
+        pub fn get_collation_isdeterministic(collation: pg_sys::Oid) -> bool;
         pub fn LockRelationOid(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE);
     }
 }

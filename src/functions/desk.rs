@@ -192,7 +192,7 @@ fn prices_between(
     })))
 }
 
-fn between(PriceRelation { name, times }: &PriceRelation) -> String {
+fn between(PriceRelation { name, times, .. }: &PriceRelation) -> String {
     let ts = match times {
         Times::Instants => "ts::pg_catalog.timestamptz",
         Times::Written => "pg_catalog.timezone($4, ts::pg_catalog.timestamp)",

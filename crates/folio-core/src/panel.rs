@@ -49,6 +49,22 @@ impl Series {
     /// [`Error::BadPrices`] with the bad rows; [`Error::Cancelled`].
     pub fn in_zone(
         ticker: String,
+        rows: Vec<PriceRow>,
+        history: usize,
+        zone: Option<&Zone>,
+        cancel: &Cancel,
+    ) -> Result<Series> {
+        Series::beside(None, ticker, rows, history, zone, cancel)
+    }
+
+    /// The same beside another series that was made with this zone: where the times are the same, as those of one market's
+    /// tickers are, so is the frequency, and is not inferred again.
+    ///
+    /// # Errors
+    /// [`Error::BadPrices`] with the bad rows; [`Error::Cancelled`].
+    pub fn beside(
+        other: Option<&Series>,
+        ticker: String,
         mut rows: Vec<PriceRow>,
         history: usize,
         zone: Option<&Zone>,
@@ -70,7 +86,10 @@ impl Series {
         if bad.is_empty() {
             let (ts, close): (Vec<Timestamp>, Vec<f64>) =
                 rows.into_iter().map(|row| (row.ts, row.close)).unzip();
-            let frequency = Frequency::infer(&ts, zone, cancel)?;
+            let frequency = match other {
+                Some(other) if other.ts == ts => other.frequency.clone(),
+                _ => Frequency::infer(&ts, zone, cancel)?,
+            };
             return Ok(Series { ticker, ts, close, frequency, times: Times::default() });
         }
         Err(Error::BadPrices { ticker, rows: bad, total })

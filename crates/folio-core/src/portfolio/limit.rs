@@ -184,7 +184,12 @@ mod tests {
         assert_eq!(set.rows[1].coefficients, [1.0, 0.0, 0.0]);
         assert_eq!((set.rows[1].upper, set.rows[2].lower), (0.3, 0.1));
         let spaced = json!({ "sector": { "A": "Real Estate", "B": null, "C": null } });
-        for name in ["sector:Real Estate", "\"sector:Real Estate\"", "sector:\"Real Estate\"", "sector: 'Real Estate'"] {
+        for name in [
+            "sector:Real Estate",
+            "\"sector:Real Estate\"",
+            "sector:\"Real Estate\"",
+            "sector: 'Real Estate'",
+        ] {
             let set = polytope(json!({ "groups": spaced, "group_max": { name: 0.3 } })).unwrap();
             assert_eq!(set.rows[1].coefficients, [1.0, 0.0, 0.0], "{name}");
         }

@@ -202,10 +202,13 @@ impl Request {
             return Ok(Some(EQUAL_BY_CONSTRUCTION.to_owned()));
         }
         let Some(most) = self.constraints.limits.cardinality.max_assets else { return Ok(None) };
-        let all = objective::optimize(market, self.objective, &self.constraints.without_max_assets(), cancel)?;
+        let all =
+            objective::optimize(market, self.objective, &self.constraints.without_max_assets(), cancel)?;
         let held = all.iter().filter(|weight| weight.abs() > SAME).count();
         Ok((held > most).then(|| {
-            format!("max_assets {most} is met by backward elimination, a heuristic: other tickers may be better")
+            format!(
+                "max_assets {most} is met by backward elimination, a heuristic: other tickers may be better"
+            )
         }))
     }
 

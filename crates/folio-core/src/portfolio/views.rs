@@ -409,10 +409,12 @@ fn parse_term(tokens: &[Token]) -> Result<(String, f64), String> {
         _ => Err("a ticker is missing beside a sign".to_owned()),
     };
     let coefficient = |token: &Token| match token {
-        Token::Word(word) => rate::parse(word)
-            .map(Written::number)
-            .ok_or_else(|| format!("\"{word}\" is not a number; between two tickers stands + or -, and a name with \
-                 spaces in quotes")),
+        Token::Word(word) => rate::parse(word).map(Written::number).ok_or_else(|| {
+            format!(
+                "\"{word}\" is not a number; between two tickers stands + or -, and a name with \
+                 spaces in quotes"
+            )
+        }),
         _ => Err("a coefficient must be a number".to_owned()),
     };
     match tokens {

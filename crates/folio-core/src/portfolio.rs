@@ -7,6 +7,7 @@
 pub mod allocation;
 pub mod backtest;
 pub mod black_litterman;
+pub(crate) mod conditional;
 pub mod covariance;
 pub mod frontier;
 pub mod group;
@@ -15,6 +16,7 @@ pub mod market;
 pub mod memory;
 pub mod objective;
 pub mod request;
+mod scenario;
 mod solver;
 pub mod universe;
 pub mod view_input;

@@ -278,7 +278,7 @@ macro_rules! result {
 }
 
 argument!(Text: "text", Names: "text[]", Json: "jsonb", Regclass: "regclass");
-result!(Text, Json);
+result!(Text, Json, Numeric);
 
 fn null_argument() -> Report {
     Report::new(

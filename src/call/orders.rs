@@ -16,7 +16,13 @@ use crate::backend::settings::Settings;
 
 impl Arguments {
     /// The orders from positions and cash to weights. What is traded and what is held is read, whatever `tickers` says.
-    pub fn orders(mut self, weights: &Value, positions: &Value, cash: f64, terms: Terms) -> Result<Vec<Order>> {
+    pub fn orders(
+        mut self,
+        weights: &Value,
+        positions: &Value,
+        cash: f64,
+        terms: Terms,
+    ) -> Result<Vec<Order>> {
         let request = OrderRequest::new(weights, positions, cash, terms)?;
         self.tickers = Some(Names(request.tickers().into_iter().map(Some).collect()));
         let settings = Settings::read();

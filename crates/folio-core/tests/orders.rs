@@ -13,14 +13,21 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// A panel whose last prices are these, and the day before them 1 % less.
 fn panel(prices: &[(String, f64)]) -> PricePanel {
     let column = |(ticker, price): &(String, f64)| {
-        let row = |day: i64, share: f64| PriceRow { ts: Timestamp(day * MICROS_PER_DAY), close: price * share };
+        let row =
+            |day: i64, share: f64| PriceRow { ts: Timestamp(day * MICROS_PER_DAY), close: price * share };
         let rows = vec![row(1, 0.98), row(2, 1.01), row(3, 0.99), row(4, 1.0)];
         (ticker.clone(), Series::new(ticker.clone(), rows, usize::MAX))
     };
     PricePanel::new(prices.iter().map(column).collect())
 }
 
-fn list(weights: &Value, positions: &Value, cash: f64, prices: &PricePanel, terms: &TermsInput) -> Result<Vec<Order>> {
+fn list(
+    weights: &Value,
+    positions: &Value,
+    cash: f64,
+    prices: &PricePanel,
+    terms: &TermsInput,
+) -> Result<Vec<Order>> {
     let request = OrderRequest::new(weights, positions, cash, Terms::new(terms)?)?;
     let periods = PeriodsPerYear::new(252.0)?;
     Ok(rebalance(&request, prices, 1000, periods, &Cancel::default())?.orders)
@@ -59,7 +66,10 @@ fn an_account_comes_to_its_target() {
     assert_eq!(cash.value.to_string(), "2989.195");
     assert_eq!(status(&orders), ["ok", "ok", "ok", "ok"]);
     // The value before, to the last digit.
-    assert_eq!(orders.iter().map(|order| order.value + order.cost).sum::<folio_core::orders::Money>().to_string(), "15025.295");
+    assert_eq!(
+        orders.iter().map(|order| order.value + order.cost).sum::<folio_core::orders::Money>().to_string(),
+        "15025.295"
+    );
     assert!((cash.tracking_error.unwrap() - 0.0).abs() < 0.01 && cash.tracking_error.unwrap() > 0.0);
 }
 
@@ -103,7 +113,10 @@ fn small_orders_and_those_that_cost_more_than_they_bring_are_left_out() {
     assert_eq!(status(&small)[..2], ["below minimum_ticket", "below minimum_ticket"]);
     let terms = TermsInput { minimum_ticket: None, ..terms };
     let costly = list(&weights, &positions, 30.0, &prices, &terms).unwrap();
-    assert_eq!((shares(&costly), status(&costly)[1]), (vec!["2".into(), "0".into()], "costs more than it brings"));
+    assert_eq!(
+        (shares(&costly), status(&costly)[1]),
+        (vec!["2".into(), "0".into()], "costs more than it brings")
+    );
 }
 
 #[test]
@@ -172,7 +185,8 @@ fn what_no_account_can_be_is_refused_by_name() {
 #[test]
 fn a_cancelled_call_stops() {
     let request =
-        OrderRequest::new(&json!({ "A": 1 }), &json!({}), 1e4, Terms::new(&TermsInput::default()).unwrap()).unwrap();
+        OrderRequest::new(&json!({ "A": 1 }), &json!({}), 1e4, Terms::new(&TermsInput::default()).unwrap())
+            .unwrap();
     let cancel = Cancel::default();
     cancel.cancel();
     let prices = named(&[("A", 10.0)]);
@@ -193,36 +207,43 @@ fn case(tickers: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = Case>
     let ticker = (1_u32..20_000, 0_u32..100, 0_u32..2_000, prop::bool::weighted(0.2));
     let money = (0_u32..10_000_000, 0_u32..200_000, 0_u32..20_000, 0_u32..1000, 0_u32..100);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0_usize..4);
-    (prop::collection::vec(ticker, tickers), money, flags, 0.2_f64..1.0).prop_map(|(tickers, money, flags, invested)| {
-        let (cash, kept, ticket, fixed, points) = money;
-        let (has_costs, buy_only, has_band, exact, lot) = flags;
-        let sum: f64 = tickers.iter().map(|ticker| f64::from(ticker.1)).sum::<f64>().max(1.0);
-        let name = |index: usize| format!("T{index:02}");
-        let by_name = |value: &dyn Fn(usize) -> Value| -> Value {
-            Value::Object((0..tickers.len()).map(|index| (name(index), value(index))).collect())
-        };
-        let positions = by_name(&|i| if tickers[i].3 { json!(0) } else { json!(f64::from(tickers[i].2) / 4.0) });
-        let cash = f64::from(cash) / 100.0 + 1.0;
-        let cents = |on: bool, value: u32| on.then_some(f64::from(value) / 100.0);
-        Case {
-            prices: tickers.iter().enumerate().map(|(i, ticker)| (name(i), f64::from(ticker.0) / 100.0)).collect(),
-            weights: by_name(&|i| json!(f64::from(tickers[i].1) / sum * invested)),
-            positions,
-            cash,
-            terms: TermsInput {
-                lot_size: Some([1.0, 10.0, 0.001, 0.25][lot]),
-                minimum_ticket: cents(has_costs, ticket),
-                fee_fixed: cents(has_costs, fixed),
-                fee_per_share: has_costs.then_some(0.005),
-                fee_bps: has_costs.then_some(f64::from(points)),
-                cash_kept: Some((f64::from(kept) / 100.0).min(cash)),
-                band: has_band.then_some(0.02),
-                buy_only: Some(buy_only),
-                method: Some(if exact { "exact" } else { "greedy" }.to_owned()),
-                ..TermsInput::default()
-            },
-        }
-    })
+    (prop::collection::vec(ticker, tickers), money, flags, 0.2_f64..1.0).prop_map(
+        |(tickers, money, flags, invested)| {
+            let (cash, kept, ticket, fixed, points) = money;
+            let (has_costs, buy_only, has_band, exact, lot) = flags;
+            let sum: f64 = tickers.iter().map(|ticker| f64::from(ticker.1)).sum::<f64>().max(1.0);
+            let name = |index: usize| format!("T{index:02}");
+            let by_name = |value: &dyn Fn(usize) -> Value| -> Value {
+                Value::Object((0..tickers.len()).map(|index| (name(index), value(index))).collect())
+            };
+            let positions =
+                by_name(&|i| if tickers[i].3 { json!(0) } else { json!(f64::from(tickers[i].2) / 4.0) });
+            let cash = f64::from(cash) / 100.0 + 1.0;
+            let cents = |on: bool, value: u32| on.then_some(f64::from(value) / 100.0);
+            Case {
+                prices: tickers
+                    .iter()
+                    .enumerate()
+                    .map(|(i, ticker)| (name(i), f64::from(ticker.0) / 100.0))
+                    .collect(),
+                weights: by_name(&|i| json!(f64::from(tickers[i].1) / sum * invested)),
+                positions,
+                cash,
+                terms: TermsInput {
+                    lot_size: Some([1.0, 10.0, 0.001, 0.25][lot]),
+                    minimum_ticket: cents(has_costs, ticket),
+                    fee_fixed: cents(has_costs, fixed),
+                    fee_per_share: has_costs.then_some(0.005),
+                    fee_bps: has_costs.then_some(f64::from(points)),
+                    cash_kept: Some((f64::from(kept) / 100.0).min(cash)),
+                    band: has_band.then_some(0.02),
+                    buy_only: Some(buy_only),
+                    method: Some(if exact { "exact" } else { "greedy" }.to_owned()),
+                    ..TermsInput::default()
+                },
+            }
+        },
+    )
 }
 
 proptest! {
@@ -299,7 +320,12 @@ fn by_trial(prices: &[(String, f64)], held: &[f64], goals: &[f64], cash: f64, po
     // What sells is decided first, since it brings the cash: every number of shares from none to all to the goal and one more.
     let mut order: Vec<usize> = (0..prices.len()).collect();
     order.sort_by_key(|&i| goals[i] >= held[i] * prices[i].1);
-    fn best(order: &[usize], cash: f64, of: &dyn Fn(usize, i64) -> (f64, f64), most: &dyn Fn(usize) -> (i64, i64)) -> f64 {
+    fn best(
+        order: &[usize],
+        cash: f64,
+        of: &dyn Fn(usize, i64) -> (f64, f64),
+        most: &dyn Fn(usize) -> (i64, i64),
+    ) -> f64 {
         let Some((&first, rest)) = order.split_first() else {
             return if cash >= -1e-9 { 0.0 } else { f64::INFINITY };
         };

@@ -123,8 +123,7 @@ impl OrderRequest {
             }
             held.insert(ticker.clone(), count);
         }
-        let request =
-            OrderRequest { weights, positions: held, cash: Money::of("cash", cash)?, terms };
+        let request = OrderRequest { weights, positions: held, cash: Money::of("cash", cash)?, terms };
         let tickers = request.tickers().len();
         if tickers == 0 || tickers > MAX_ASSETS {
             let given = format!("{tickers} tickers with the positions");
@@ -196,7 +195,11 @@ impl Account<'_> {
     fn set_goals(&mut self) -> Result<()> {
         let (value, kept) = (self.value.to_f64(), self.terms.cash_kept);
         if value <= 0.0 || value > LARGEST_MONEY {
-            return Err(input::invalid("cash", value, "cash and positions of over 0 and at most 1e14 in all"));
+            return Err(input::invalid(
+                "cash",
+                value,
+                "cash and positions of over 0 and at most 1e14 in all",
+            ));
         }
         if kept > self.value {
             let expected = format!("at most {}, what cash and positions are worth", self.value);

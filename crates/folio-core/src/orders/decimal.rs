@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_they_are_written() {
-        for (value, text) in [(12345.67, "12345.67"), (0.1, "0.1"), (-3.0, "-3"), (1e-7, "0.0000001"), (0.0, "0")] {
+        for (value, text) in
+            [(12345.67, "12345.67"), (0.1, "0.1"), (-3.0, "-3"), (1e-7, "0.0000001"), (0.0, "0")]
+        {
             assert_eq!(Money::from_f64(value).unwrap().to_string(), text);
         }
         assert_eq!(Price::from_f64(19.739_999_999_999_998).unwrap().to_string(), "19.74");
@@ -220,9 +222,12 @@ mod tests {
 
     #[test]
     fn costs_are_rounded_to_the_cent_half_away_from_zero() {
-        for (amount, points, cents) in
-            [("1005", 10.0, "1.01"), ("1004.9", 10.0, "1"), ("100", 0.5, "0.01"), ("99999999999999.99", 10_000.0, "99999999999999.99")]
-        {
+        for (amount, points, cents) in [
+            ("1005", 10.0, "1.01"),
+            ("1004.9", 10.0, "1"),
+            ("100", 0.5, "0.01"),
+            ("99999999999999.99", 10_000.0, "99999999999999.99"),
+        ] {
             assert_eq!(money(amount).points(points).to_the_cent().to_string(), cents, "{amount}");
         }
         assert_eq!((-money("0.005")).to_the_cent().to_string(), "-0.01");

@@ -26,7 +26,11 @@ struct Traded {
 }
 
 /// The nearest orders; None where the search came to no end, or cannot see what the terms ask for.
-pub(super) fn nearest(account: &Account<'_>, known: &[Shares], cancel: &Cancel) -> Result<Option<Vec<Shares>>> {
+pub(super) fn nearest(
+    account: &Account<'_>,
+    known: &[Shares],
+    cancel: &Cancel,
+) -> Result<Option<Vec<Shares>>> {
     let fees = account.terms.fees;
     let rounding = if fees.points > 0.0 || fees.per_share > Price::ZERO { HALF_A_CENT } else { 0.0 };
     let (mut traded, mut lots, mut start) = (Vec::new(), Lots::default(), Vec::new());
@@ -59,7 +63,9 @@ pub(super) fn nearest(account: &Account<'_>, known: &[Shares], cancel: &Cancel) 
         start.push((line.held + order - base).whole(line.lot));
         traded.push(Traded { index, base });
     }
-    let Some(found) = whole_shares::nearest_lots(&lots, money.max(0.0), &start, cancel)? else { return Ok(None) };
+    let Some(found) = whole_shares::nearest_lots(&lots, money.max(0.0), &start, cancel)? else {
+        return Ok(None);
+    };
     let mut orders = known.to_vec();
     for (traded, count) in traded.iter().zip(found) {
         let line = &account.lines[traded.index];
@@ -78,7 +84,8 @@ fn is_refused(account: &Account<'_>, line: &Line) -> bool {
 /// Whether these orders may be placed: paid for to the last digit, none of them too small.
 fn is_valid(account: &Account<'_>, orders: &[Shares]) -> bool {
     let may = |(line, order): (&Line, &Shares)| {
-        *order == Shares::ZERO || refusal(account, line, *order).is_none() && line.held + *order >= Shares::ZERO
+        *order == Shares::ZERO
+            || refusal(account, line, *order).is_none() && line.held + *order >= Shares::ZERO
     };
     account.pays_for(orders) && account.lines.iter().zip(orders).all(may)
 }

@@ -156,8 +156,12 @@ fn top_up(account: &Account<'_>, mut orders: Vec<Shares>, cancel: &Cancel) -> Re
             let gain = 2.0 * missing - line.lot_worth.to_f64();
             let is_better = gain > 0.0 && best.is_none_or(|(_, known)| gain > known);
             // A seller is as near as it gets.
-            let may = line.stays.is_none() && orders[index] >= Shares::ZERO && line.goal >= line.worth.to_f64();
-            if is_better && may && spends(line, more) - spent[index] <= left && refusal(account, line, more).is_none()
+            let may =
+                line.stays.is_none() && orders[index] >= Shares::ZERO && line.goal >= line.worth.to_f64();
+            if is_better
+                && may
+                && spends(line, more) - spent[index] <= left
+                && refusal(account, line, more).is_none()
             {
                 best = Some((index, gain));
             }

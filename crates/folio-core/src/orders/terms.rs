@@ -273,6 +273,9 @@ mod tests {
                 "{name}"
             );
         }
-        assert!(matches!(terms(|input| input.trade_to = Some("edge".into())), Err(Error::UnknownName { .. })));
+        assert!(matches!(
+            terms(|input| input.trade_to = Some("edge".into())),
+            Err(Error::UnknownName { .. })
+        ));
     }
 }

@@ -1,6 +1,8 @@
 //! The backtest.
 
 use folio_core::portfolio::backtest::{self, Backtest, Rebalance};
+use folio_core::portfolio::objective::Constraints;
+use folio_core::portfolio::request::EQUAL_BY_CONSTRUCTION;
 use pgrx::prelude::*;
 
 use crate::backend::datum::{Json, Names, Regclass, Text};
@@ -25,7 +27,11 @@ sql_function! {
             hold_benchmark: holds(arguments.tickers.as_ref(), benchmark.as_deref()),
             benchmark: benchmark.map(|Text(ticker)| ticker),
         };
-        let (days, times) = arguments.backtest(backtest.validated()?)?;
+        let backtest = backtest.validated()?;
+        if backtest.request.is_equal_by_construction() && backtest.request.constraints == Constraints::default() {
+            notice!("{EQUAL_BY_CONSTRUCTION}");
+        }
+        let (days, times) = arguments.backtest(backtest)?;
         Ok(days.map(move |day| (day, times)))
     }
 }

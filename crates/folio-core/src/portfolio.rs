@@ -15,6 +15,7 @@ pub mod market;
 pub mod memory;
 pub mod objective;
 pub mod request;
+mod scenario;
 mod solver;
 pub mod universe;
 pub mod view_input;

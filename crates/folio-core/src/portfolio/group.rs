@@ -8,6 +8,13 @@ use super::universe::Universe;
 use crate::input;
 use crate::{Error, Result};
 
+/// A name, or a part of one, without the quotes that views need around spaces.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(text)
+}
+
 /// Labels of tickers, by kind: `{"sector": {"AAPL": "Tech", "XOM": "Energy"}}`. A ticker may have the label null: it
 /// then is in no group of that kind. Tickers outside the universe do not matter.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,7 +45,7 @@ impl Groups {
 
     /// Whether a name has the form `kind:label` of a kind that there is.
     pub fn is_group(&self, name: &str) -> bool {
-        name.split_once(':').is_some_and(|(kind, _)| self.0.contains_key(kind.trim()))
+        unquoted(name).split_once(':').is_some_and(|(kind, _)| self.0.contains_key(unquoted(kind)))
     }
 
     /// Where the members of the group `kind:label` stand in the universe; none where the label is that of other
@@ -48,8 +55,8 @@ impl Groups {
     /// [`Error::UnknownName`] for an unknown kind or label, [`Error::InvalidArgument`] where a ticker of the
     /// universe has no label of that kind, so that a misspelt ticker cannot escape its group.
     pub fn members(&self, universe: &Universe, name: &str) -> Result<Vec<usize>> {
-        let (kind, label) = name.split_once(':').unwrap_or((name, ""));
-        let (kind, label) = (kind.trim(), label.trim());
+        let (kind, label) = unquoted(name).split_once(':').unwrap_or((name, ""));
+        let (kind, label) = (unquoted(kind), unquoted(label));
         let labels = self.0.get(kind).ok_or_else(|| Error::UnknownName {
             kind: "group",
             name: name.to_owned(),

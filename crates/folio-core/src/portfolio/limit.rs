@@ -183,6 +183,16 @@ mod tests {
         .unwrap();
         assert_eq!(set.rows[1].coefficients, [1.0, 0.0, 0.0]);
         assert_eq!((set.rows[1].upper, set.rows[2].lower), (0.3, 0.1));
+        let spaced = json!({ "sector": { "A": "Real Estate", "B": null, "C": null } });
+        for name in [
+            "sector:Real Estate",
+            "\"sector:Real Estate\"",
+            "sector:\"Real Estate\"",
+            "sector: 'Real Estate'",
+        ] {
+            let set = polytope(json!({ "groups": spaced, "group_max": { name: 0.3 } })).unwrap();
+            assert_eq!(set.rows[1].coefficients, [1.0, 0.0, 0.0], "{name}");
+        }
         let unknown = polytope(json!({ "groups": groups, "group_max": { "sector:Tec": 0.3 } }));
         assert!(
             matches!(unknown, Err(Error::UnknownName { valid, .. }) if valid == ["sector:X", "sector:Y", "sector:Z"])

@@ -167,10 +167,12 @@ impl MarketCaps {
     /// The share of each ticker in the sum.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] for a ticker outside the universe, [`Error::InvalidArgument`] for a ticker without a
-    /// capitalisation.
+    /// [`Error::InvalidArgument`] for a ticker without a capitalisation. Those outside the universe do not matter, as with
+    /// groups: a misspelt one leaves another without.
     pub fn weights(&self, universe: &Universe) -> Result<Array1<f64>> {
-        let caps = universe.join("market_caps", &self.0)?;
+        let mut caps = self.0.clone();
+        caps.retain(|ticker, _| universe.find(ticker).is_some());
+        let caps = universe.join("market_caps", &caps)?;
         // Divided by the largest first: a sum of capitalisations may overflow, their shares cannot.
         let largest = caps.iter().fold(0.0_f64, |largest, &cap| largest.max(cap));
         let shares = Array1::from_iter(caps.iter().map(|cap| cap / largest));

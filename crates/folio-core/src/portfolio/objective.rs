@@ -53,6 +53,11 @@ pub trait Objective: Send + Sync {
         &[]
     }
 
+    /// Whether it looks at the days of the history themselves.
+    fn looks_at_days(&self) -> bool {
+        false
+    }
+
     /// The keys of the constraints that it looks at.
     fn constraint_keys(&self) -> Vec<&'static str> {
         let mut keys = Limits::keys(self.scope());
@@ -156,6 +161,10 @@ impl Constraints {
         let keys = Constraints::keys();
         for (key, value) in input::object("constraints", value, "an object, like {\"max_weight\": 0.2}")? {
             let key = input::key("constraint", key, &keys)?;
+            // As if it had not been given, so that SQL's NULL can be passed on.
+            if value.is_null() {
+                continue;
+            }
             constraints.given.insert(key);
             if !constraints.limits.read(key, value)?
                 && let Some(parameter) = parameters().find(|parameter| parameter.key() == key)
@@ -178,6 +187,14 @@ impl Constraints {
                 format!("only what {name} looks at: {}", used.join(", ")),
             )),
         }
+    }
+
+    /// The same with any number of tickers.
+    pub(crate) fn without_max_assets(&self) -> Constraints {
+        let mut rest = self.clone();
+        rest.limits.cardinality.max_assets = None;
+        rest.given.remove("max_assets");
+        rest
     }
 
     /// The same without the cost of trades, for an objective that looks at no return.
@@ -232,10 +249,13 @@ mod tests {
             json!({ "clusters": 0 }),
             json!({ "linkage": 1 }),
             json!({ "risk_budgets": { "A": -1 } }),
+            json!({ "max_weight": { "A": null } }),
         ] {
             let read = Constraints::from_json(&value);
             assert!(matches!(read, Err(Error::InvalidArgument { .. })), "{value}");
         }
+        let nothing = json!({ "max_weight": null, "confidence": null, "groups": null, "max_assets": null });
+        assert_eq!(Constraints::from_json(&nothing), Ok(Constraints::default()));
         let linkage = Constraints::from_json(&json!({ "linkage": "twist" }));
         assert!(matches!(linkage, Err(Error::UnknownName { kind: "linkage", .. })));
     }

@@ -8,6 +8,7 @@ use super::covariance::{Covariance, CovarianceMethod};
 use super::frontier::{self, FrontierPoint, Performance, RiskMap};
 use super::market::{self, Market, MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use super::objective::{self, Constraints, MAX_SHARPE, Objective};
+use super::scenario;
 use super::views::Views;
 use crate::Result;
 use crate::panel::ReturnPanel;
@@ -102,6 +103,13 @@ pub struct Allocation {
     pub covariance: Array2<f64>,
 }
 
+/// What to know of an optimum that is the assumption that went in.
+pub const EQUAL_BY_CONSTRUCTION: &str = "the weights are 1/N by construction: the prior \"equal\" expects the returns at \
+    which 1/N has the largest Sharpe ratio; give market_caps, views, another prior or another objective";
+
+/// Weights that differ by less are the same, and smaller ones are held by nobody.
+const SAME: f64 = 1e-9;
+
 /// What both calls know before there are views.
 struct Ground {
     covariance: Covariance,
@@ -164,7 +172,7 @@ impl Request {
                 history: Some(returns.returns()),
             })
         };
-        if self.views.views().is_empty() {
+        if self.views.is_silent() {
             return market(&ground.covariance, &ground.prior);
         }
         let (covariance, outcome) = self.posterior(&ground, cancel)?;
@@ -175,6 +183,33 @@ impl Request {
         let Some(current) = &self.constraints.limits.trades.current_weights else { return Ok(None) };
         let current = Array1::from(covariance.universe().join_or(current, 0.0)?);
         Ok(Some((weights - &current).iter().map(|change| change.abs()).sum()))
+    }
+
+    /// Whether the largest Sharpe ratio is where it was put: equal weights are what the equal prior is made of.
+    pub fn is_equal_by_construction(&self) -> bool {
+        let equal = match &self.prior {
+            None => self.market_caps.is_none(),
+            Some(prior) => *prior == Prior::Equal,
+        };
+        equal && self.views.is_silent() && self.objective == MAX_SHARPE
+    }
+
+    /// What to know of the weights.
+    fn notice(&self, market: &Market<'_>, weights: &Array1<f64>, cancel: &Cancel) -> Result<Option<String>> {
+        let share = 1.0 / weights.len() as f64;
+        let is_equal = weights.len() > 1 && weights.iter().all(|weight| (weight - share).abs() < SAME);
+        if is_equal && self.is_equal_by_construction() {
+            return Ok(Some(EQUAL_BY_CONSTRUCTION.to_owned()));
+        }
+        let Some(most) = self.constraints.limits.cardinality.max_assets else { return Ok(None) };
+        let all =
+            objective::optimize(market, self.objective, &self.constraints.without_max_assets(), cancel)?;
+        let held = all.iter().filter(|weight| weight.abs() > SAME).count();
+        Ok((held > most).then(|| {
+            format!(
+                "max_assets {most} is met by backward elimination, a heuristic: other tickers may be better"
+            )
+        }))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what the two calls know, put together once")]
@@ -224,16 +259,15 @@ impl Request {
             sharpe_ratio: performance.sharpe_ratio,
             tracking_error: performance.tracking_error.unwrap_or_default(),
             turnover: self.turnover(covariance, &weights)?,
-            notice: self.constraints.limits.cardinality.max_assets.map(|most| {
-                format!("max_assets {most} is met by backward elimination, a heuristic: other tickers may be better")
-            }),
+            notice: self.notice(&market, &weights, cancel)?,
             covariance: covariance.matrix().clone(),
         })
     }
 }
 
 /// Prior and views become weights. The weights are chosen on the posterior mean and on Sigma + M; without views that
-/// is the prior with a covariance of Sigma (1 + tau).
+/// is the prior with a covariance of Sigma (1 + tau). What looks at days, `min_cvar` and `min_cdar`, looks at those of the
+/// history moved to that mean and covariance ([`super::scenario`]).
 ///
 /// # Errors
 /// Those of the parts: [`crate::Error::UnknownName`], [`crate::Error::InvalidArgument`],
@@ -242,9 +276,15 @@ impl Request {
 pub fn black_litterman(request: &Request, returns: &ReturnPanel, cancel: &Cancel) -> Result<Allocation> {
     let ground = request.ground(returns, cancel)?;
     let (covariance, outcome) = request.posterior(&ground, cancel)?;
+    let moved = if request.objective.looks_at_days() {
+        let (mean, periods) = (&outcome.posterior.mean, returns.periods_per_year());
+        Some(scenario::of_posterior(returns.returns(), mean, covariance.matrix(), periods, cancel)?)
+    } else {
+        None
+    };
     request.allocate(
         &ground,
-        returns.returns(),
+        moved.as_ref().unwrap_or(returns.returns()),
         &covariance,
         &outcome.posterior.mean,
         &outcome.view_returns,

@@ -127,6 +127,11 @@ impl Views {
         &self.0
     }
 
+    /// Whether none of them counts: there is none, or nobody is confident in any.
+    pub fn is_silent(&self) -> bool {
+        self.0.iter().all(|view| view.uncertainty == Uncertainty::Confidence(0.0))
+    }
+
     /// The same with these weights in the groups of views that name none of their own.
     #[must_use]
     pub fn with_group_weights(mut self, group_weights: GroupWeights) -> Views {
@@ -199,7 +204,7 @@ impl View {
                 return Err(invalid(&written, "write either \"view\", or \"assets\" with \"return\""));
             }
         };
-        view.uncertainty = match (object.get("confidence"), object.get("variance")) {
+        view.uncertainty = match (given(object, "confidence"), given(object, "variance")) {
             (None, None) => Uncertainty::Proportional,
             (Some(confidence), None) => {
                 let confidence = rate::read("confidence", Kind::Part, confidence).ok();
@@ -311,6 +316,11 @@ impl View {
     }
 }
 
+/// A value that is there, and not null.
+fn given<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    object.get(key).filter(|value| !value.is_null())
+}
+
 fn invalid(view: &str, reason: &str) -> Error {
     Error::InvalidView { view: view.to_owned(), reason: reason.to_owned() }
 }
@@ -399,9 +409,12 @@ fn parse_term(tokens: &[Token]) -> Result<(String, f64), String> {
         _ => Err("a ticker is missing beside a sign".to_owned()),
     };
     let coefficient = |token: &Token| match token {
-        Token::Word(word) => rate::parse(word)
-            .map(Written::number)
-            .ok_or_else(|| format!("\"{word}\" is not a number; between two tickers stands + or -")),
+        Token::Word(word) => rate::parse(word).map(Written::number).ok_or_else(|| {
+            format!(
+                "\"{word}\" is not a number; between two tickers stands + or -, and a name with \
+                 spaces in quotes"
+            )
+        }),
         _ => Err("a coefficient must be a number".to_owned()),
     };
     match tokens {
@@ -496,6 +509,8 @@ mod tests {
             ("AAPL = 1e9 %", "over the largest"),
             ("AAPL = 5% = 6%", "more than one"),
             ("AAPL MSFT = 5%", "is not a number"),
+            ("sector:Real Estate = 5%", "a name with spaces in quotes"),
+            ("EURUSD=X = 10%", "stands in quotes"),
             ("AAPL - = 5%", "missing beside a sign"),
             ("AAPL - - GE = 5%", "missing beside a sign"),
             ("* GE = 5%", "must be a number"),
@@ -530,6 +545,8 @@ mod tests {
     fn objects_are_read() {
         let view = one(json!({ "view": "A = 5%", "confidence": 0.6 })).unwrap();
         assert_eq!(view.uncertainty, Uncertainty::Confidence(0.6));
+        let view = one(json!({ "view": "A = 5%", "confidence": null, "variance": null })).unwrap();
+        assert_eq!(view.uncertainty, Uncertainty::Proportional);
         let view = one(json!({ "assets": { "A": 1, "B": -1 }, "return": "5%", "variance": 0.01 })).unwrap();
         assert_eq!((view.terms.len(), view.value), (2, 0.05));
         assert_eq!(view.uncertainty, Uncertainty::Variance(0.01));

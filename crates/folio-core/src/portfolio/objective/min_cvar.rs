@@ -21,6 +21,10 @@ impl Objective for MinCvar {
         Scope::Weights
     }
 
+    fn looks_at_days(&self) -> bool {
+        true
+    }
+
     fn parameters(&self) -> &'static [&'static dyn Key] {
         &[&tail_risk::CONFIDENCE]
     }

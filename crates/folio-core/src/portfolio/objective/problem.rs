@@ -34,7 +34,7 @@ pub(super) fn solve(
     let solve = |excluded: &[usize]| {
         let problem = Problem::new(market, limits, excluded, cancel)?;
         match problem.require_tracking().and_then(|()| best(&problem)) {
-            Ok(x) => Ok(problem.weights(&x)),
+            Ok(x) => Ok(problem.within_bounds(problem.weights(&x))),
             Err(Unsolved::Infeasible) => Err(problem.explain()?),
             Err(Unsolved::Failed(error)) => Err(error),
         }
@@ -108,6 +108,14 @@ impl<'a> Problem<'a> {
 
     fn weights(&self, x: &Array1<f64>) -> Array1<f64> {
         self.trades.as_ref().map_or_else(|| x.clone(), |trades| trades.weights(x))
+    }
+
+    /// The weights without what rounding puts outside of their bounds: nobody is short of a long-only fund by 1e-14.
+    fn within_bounds(&self, mut weights: Array1<f64>) -> Array1<f64> {
+        for (weight, (low, high)) in weights.iter_mut().zip(self.plain.lower.iter().zip(&self.plain.upper)) {
+            *weight = weight.clamp(*low, *high);
+        }
+        weights
     }
 
     /// Why there is no portfolio.

@@ -62,6 +62,26 @@ of the worst cases beyond it. Both are shares of the portfolio''s value, positiv
 level: 0.5 to 0.999, default 0.95. horizon: periods of the prices ahead, 1 to 252, default 1. method: historical, filtered_historical, student_t, cornish_fisher; default all.
 n: returns, or stretches of the horizon. status: ok, or why a method has no number. history, as_of, prices: as in forecast_ensemble. Errors: 22023, PF004, PF005.';
 
+COMMENT ON FUNCTION @extschema@.var_evaluate(jsonb, float8, bigint, text, bigint, bigint, bigint, timestamptz, regclass) IS
+'How good value_at_risk would have been from many past days: a row per method. n: forecasts; exceedances: how many of them the loss passed, expected: how many it should have;
+kupiec, christoffersen, conditional_coverage: are they as many, does one follow another by chance, both (a p_value under 0.05 says no); acerbi_szekely: under 0 where the losses
+beyond were more or larger than the expected shortfalls say; quantile_loss: lower is better. origins: 1 to 10000, default 500; stride: periods from one to the next, the horizon or more,
+default the horizon; history: prices before each origin. weights, level, horizon, method, as_of, prices: as in value_at_risk. status: ok, or from how many origins there is no
+forecast, and why. Errors: 22023, PF004, PF005.';
+
+COMMENT ON FUNCTION @extschema@.stress(jsonb, jsonb, text, bigint, timestamptz, regclass) IS
+'What given weights would lose in a scenario: a row without a ticker for the whole, then one per ticker. weights: {"AAPL": 0.6, "KO": 0.4}, held through the scenario.
+scenario: {"from": "2020-02-19", "to": "2020-03-23"} is the past from the last prices on or before the first day to those on or before the last;
+{"shocks": {"AAPL": "-20 %"}} are given changes, after which the others do what the covariance expects of them. change: by what share the price, or the whole, changes; contribution: weight times
+change, which sum to the whole; lowest: the lowest change on the way; origin: past, given or implied; first_ts, last_ts: the times of the past. covariance: as in black_litterman. history: all
+prices where the scenario is of the past, else as in forecast_ensemble; as_of, prices: as there. Errors: 22023, PF002, PF004, PF005.';
+
+COMMENT ON FUNCTION @extschema@.risk_attribution(jsonb, jsonb, text, bigint, timestamptz, regclass, float8) IS
+'Where the volatility of given weights comes from: a row of kind total, one per ticker, and one per group under the name of its kind; the contributions of each kind sum
+to the total. weight; volatility: a year, alone (a ticker at a weight of one, a group at its weights); marginal: by how much the total rises with a ticker''s weight;
+contribution: weight times marginal (Euler), share: of the total. weights: {"AAPL": 0.6, "KO": 0.4}. groups: {"sector": {"AAPL": "Tech", "KO": "Staples"}}, null for a ticker
+in none, whose row has no name. covariance, history, as_of, prices, periods_per_year: as in black_litterman. Errors: 22023, PF002, PF004, PF005.';
+
 COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
 COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';
 COMMENT ON COLUMN @extschema@.forecast_result.lower IS 'The lower bounds of the intervals';

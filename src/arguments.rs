@@ -190,9 +190,14 @@ arguments! { ($)
 }
 
 impl Arguments {
+    /// How many of the newest prices count; NULL takes the setting.
+    pub fn history(&self, settings: &Settings) -> Result<usize> {
+        prices::history(self.history.unwrap_or(settings.history))
+    }
+
     /// Which prices are read; NULL takes the setting.
     pub fn selection(&mut self, settings: &Settings) -> Result<Selection> {
-        let history = prices::history(self.history.unwrap_or(settings.history))?;
+        let history = self.history(settings)?;
         Ok(Selection {
             relation: self.prices.map(|relation| relation.0),
             tickers: self.tickers.take().map(unique_tickers).transpose()?,

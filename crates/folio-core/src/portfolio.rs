@@ -7,6 +7,7 @@
 pub mod allocation;
 pub mod backtest;
 pub mod black_litterman;
+pub(crate) mod conditional;
 pub mod covariance;
 pub mod frontier;
 pub mod group;

@@ -49,6 +49,15 @@ pub const READERS: &[(&str, &str)] = &[
     ("optimize_portfolio", "SELECT count(*) FROM optimize_portfolio(prices => '@')"),
     ("efficient_frontier", "SELECT count(*) FROM efficient_frontier(points => 3, prices => '@')"),
     ("value_at_risk", "SELECT count(*) FROM value_at_risk('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
+    (
+        "var_evaluate",
+        "SELECT count(*) FROM var_evaluate('{\"A\": 0.5, \"BB\": 0.5}', origins => 3, history => 80, prices => '@')",
+    ),
+    (
+        "stress",
+        "SELECT count(*) FROM stress('{\"A\": 0.5, \"BB\": 0.5}', '{\"shocks\": {\"A\": -0.1}}', prices => '@')",
+    ),
+    ("risk_attribution", "SELECT count(*) FROM risk_attribution('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
     ("portfolio_performance", "SELECT count(*) FROM portfolio_performance('{\"A\": 1}', prices => '@')"),
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),

@@ -68,6 +68,7 @@ const USUAL: &[(&str, &str)] = &[
     ("risk_aversion", "2.5"),
     ("risk_free_rate", "0.01"),
     ("role", "'analyst'"),
+    ("scenario", "'{\"shocks\": {\"A\": -0.1}}'"),
     ("schedule", "'0 22 * * 1-5'"),
     ("step", "1"),
     ("stride", "NULL"),

@@ -72,6 +72,57 @@ SELECT * FROM value_at_risk('{"NOBODY": 1}', prices => 'falls');
 SELECT * FROM value_at_risk('{"FALL": 1}', horizon => 0, prices => 'falls');
 DROP TABLE falls;
 
+-- How good that would have been: moves that tripled are passed too often by what was seen before, not by what follows them.
+SELECT method, n, round(e, 6) AS expected, exceedances > 3 * expected AS too_many, p_value_kupiec < 0.001 AS kupiec, p_value_conditional_coverage < 0.001 AS both,
+       acerbi_szekely < -1 AS too_little, p_value_acerbi_szekely < 0.001 AS acerbi_szekely, quantile_loss > 0 AS loses, status
+FROM (SELECT *, expected::numeric AS e FROM var_evaluate('{"rising": 1}', origins => 80, as_of => '2022-05-25', history => 250)) AS _;
+SELECT method, n, status FROM var_evaluate('{"calm": 1}', horizon => 5, origins => 10);
+SELECT method, n, exceedances, kupiec IS NULL AS silent, status FROM var_evaluate('{"flat": 1}', method => 'student_t', origins => 10);
+SELECT * FROM var_evaluate('{"calm": 1}', horizon => 5, stride => 4);
+SELECT * FROM var_evaluate('{"calm": 1}', origins => 0);
+SELECT * FROM var_evaluate('{"calm": 40}');
+SELECT * FROM var_evaluate('{"short": 1}');
+SELECT * FROM var_evaluate(NULL);
+
+-- What a scenario costs: prices between two closes; what moves with what is shocked.
+SELECT s.ticker, weight, abs(contribution - weight * change) < 1e-12 AS is_product, lowest <= least(change, 0) AS lowest, origin, first_ts, last_ts,
+       abs(change - (after.close / before.close - 1)) < 1e-9 AS is_past
+FROM stress('{"calm": 0.7, "rising": -0.2}', '{"from": "2022-03-05", "to": "2022-04-01"}') AS s
+LEFT JOIN moves AS before ON before.ticker = s.ticker AND before.ts = '2022-03-04'
+LEFT JOIN moves AS after ON after.ticker = s.ticker AND after.ts = '2022-04-01';
+SELECT ticker, weight, round(change::numeric, 6) AS change, round(contribution::numeric, 6) AS contribution, lowest, origin, first_ts
+FROM stress('{"flat": 0.5}', '{"shocks": {"calm": "-10 %"}}', covariance => 'sample_cov');
+SELECT round((implied.change / (-0.1 * c.covariance / v.covariance))::numeric, 9) AS is_conditional_mean
+FROM stress('{"rising": 1}', '{"shocks": {"calm": -0.1}}', covariance => 'sample_cov') AS implied,
+     covariance_matrix('{calm,rising}', covariance => 'sample_cov') AS c, covariance_matrix('{calm}', covariance => 'sample_cov') AS v
+WHERE implied.ticker = 'rising' AND c.ticker = 'calm' AND c.other_ticker = 'rising';
+SELECT * FROM stress('{"calm": 1}', '{"from": "2019-03-05", "to": "2022-04-01"}');
+SELECT * FROM stress('{"calm": 1}', '{"from": "2030-03-05", "to": "2030-04-01"}');
+SELECT * FROM stress('{"calm": 1}', '{"from": "2022-04-01", "to": "2022-04-01"}');
+SELECT * FROM stress('{"calm": 1}', '{"from": "last spring", "to": "2022-04-01"}');
+SELECT * FROM stress('{"calm": 1}', '{"from": "2022-03-05"}');
+SELECT * FROM stress('{"calm": 1}', '{"shocks": {"calm": -20}}');
+SELECT * FROM stress('{"calm": 1}', '{"shocks": {"calm": "-120 %"}}');
+SELECT * FROM stress('{"calm": 1}', '{"shocks": {}}');
+SELECT * FROM stress('{"calm": 1}', '{"shock": {"calm": -0.1}}');
+SELECT * FROM stress('{"calm": 1}', '{"shocks": {"flat": -0.1}}', covariance => 'sample_cov');
+SELECT * FROM stress('{"calm": 1}', '{"shocks": {"NOBODY": -0.1}}');
+SELECT * FROM stress('{"calm": 1}', NULL);
+
+-- Where the risk comes from: rising moves three times as much as calm.
+SELECT kind, name, weight, round(volatility::numeric, 2) AS volatility, marginal IS NOT NULL AS marginal, contribution > 0 AS adds, share > 0.7 AS most
+FROM risk_attribution('{"calm": 0.5, "rising": 0.5}', groups => '{"mood": {"calm": "quiet", "rising": null}}');
+SELECT kind, abs(sum(contribution) - max(total)) < 1e-15 AS sums FROM (
+    SELECT kind, contribution, first_value(contribution) OVER () AS total
+    FROM risk_attribution('{"calm": 0.7, "rising": -0.2}', covariance => 'sample_cov', groups => '{"mood": {"calm": "quiet", "rising": "loud"}}')) AS _
+GROUP BY kind ORDER BY kind;
+SELECT kind, name, contribution, share FROM risk_attribution('{"flat": 1}', covariance => 'sample_cov');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '{"mood": {"rising": "loud"}}');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '{"ticker": {"calm": "quiet"}}');
+SELECT * FROM risk_attribution('{"calm": 1}', groups => '["mood"]');
+SELECT * FROM risk_attribution('{}');
+SELECT * FROM risk_attribution(NULL);
+
 -- Errors.
 SELECT * FROM forecast_volatility(models => '{garhc}');
 SELECT * FROM forecast_volatility(models => '{}');

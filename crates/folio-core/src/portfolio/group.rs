@@ -20,6 +20,9 @@ fn unquoted(text: &str) -> &str {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Groups(BTreeMap<String, BTreeMap<String, Option<String>>>);
 
+/// A kind of groups, and where the members of each of its labels stand.
+pub type Kind<'a> = (&'a str, Vec<(Option<&'a str>, Vec<usize>)>);
+
 impl Groups {
     /// Reads the labels.
     ///
@@ -41,6 +44,11 @@ impl Groups {
             kinds.insert(kind.clone(), of_kind);
         }
         Ok(Groups(kinds))
+    }
+
+    /// Whether there are labels of this kind.
+    pub fn has(&self, kind: &str) -> bool {
+        self.0.contains_key(kind)
     }
 
     /// Whether a name has the form `kind:label` of a kind that there is.
@@ -65,21 +73,32 @@ impl Groups {
         if !labels.values().flatten().any(|known| known == label) {
             return Err(Error::UnknownName { kind: "group", name: name.to_owned(), valid: self.names() });
         }
-        let unlabelled: Vec<&str> = universe
-            .tickers()
-            .iter()
-            .map(String::as_str)
-            .filter(|ticker| !labels.contains_key(*ticker))
-            .collect();
-        if !unlabelled.is_empty() {
-            return Err(Error::InvalidArgument {
-                argument: "groups",
-                value: format!("no {kind} of {}", unlabelled.join(", ")),
-                expected: format!("a {kind} for every ticker, null for one that is in none"),
-            });
-        }
+        require_labels(kind, labels, universe)?;
         let is_member = |ticker: &String| labels.get(ticker).and_then(Option::as_deref) == Some(label);
         Ok((0..universe.len()).filter(|&index| is_member(&universe.tickers()[index])).collect())
+    }
+
+    /// The kinds, each with where the members of its labels stand in the universe; last, without a label, those that are in
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] where a ticker of the universe has no label of a kind.
+    pub fn partition<'a>(&'a self, universe: &Universe) -> Result<Vec<Kind<'a>>> {
+        let mut kinds = Vec::with_capacity(self.0.len());
+        for (kind, labels) in &self.0 {
+            require_labels(kind, labels, universe)?;
+            let (mut members, mut none) = (BTreeMap::<&str, Vec<usize>>::new(), Vec::new());
+            for (place, ticker) in universe.tickers().iter().enumerate() {
+                match labels.get(ticker).and_then(Option::as_deref) {
+                    Some(label) => members.entry(label).or_default().push(place),
+                    None => none.push(place),
+                }
+            }
+            let rest = (!none.is_empty()).then_some((None, none));
+            let labelled = members.into_iter().map(|(label, members)| (Some(label), members));
+            kinds.push((kind.as_str(), labelled.chain(rest).collect()));
+        }
+        Ok(kinds)
     }
 
     /// All groups as `kind:label`.
@@ -93,4 +112,18 @@ impl Groups {
         names.dedup();
         names
     }
+}
+
+/// Fails where a ticker of the universe has no label.
+fn require_labels(kind: &str, labels: &BTreeMap<String, Option<String>>, universe: &Universe) -> Result<()> {
+    let tickers = universe.tickers().iter().map(String::as_str);
+    let unlabelled: Vec<&str> = tickers.filter(|ticker| !labels.contains_key(*ticker)).collect();
+    if unlabelled.is_empty() {
+        return Ok(());
+    }
+    Err(Error::InvalidArgument {
+        argument: "groups",
+        value: format!("no {kind} of {}", unlabelled.join(", ")),
+        expected: format!("a {kind} for every ticker, null for one that is in none"),
+    })
 }

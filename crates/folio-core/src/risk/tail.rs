@@ -16,15 +16,12 @@ mod moments;
 mod student_t;
 mod worst;
 
-use std::collections::BTreeMap;
-
-use ndarray::Array1;
-
+use super::weights::Weights;
 use crate::forecast::Horizon;
 use crate::model::Failure;
 use crate::panel::ReturnPanel;
 use crate::task::{Cancel, Cancelled};
-use crate::{Error, Result, input, work};
+use crate::{Error, Result, input};
 
 /// The level if nothing is said.
 pub const DEFAULT_TAIL_LEVEL: f64 = 0.95;
@@ -100,7 +97,7 @@ fn require(need: usize, got: usize) -> Result<(), Refusal> {
 /// A validated request.
 #[derive(Clone)]
 pub struct TailRequest {
-    weights: BTreeMap<String, f64>,
+    weights: Weights,
     methods: Vec<&'static dyn TailMethod>,
     asked: Asked,
 }
@@ -115,7 +112,7 @@ pub struct TailRow {
 }
 
 impl TailRequest {
-    /// The tail of these weights at a level, over so many periods, by the method of this name or by all.
+    /// The tail of weights, `{"AAPL": 0.6}`, at a level, over so many periods, by the method of this name or by all.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`], [`Error::UnknownName`].
@@ -125,10 +122,6 @@ impl TailRequest {
         horizon: i64,
         method: Option<&str>,
     ) -> Result<TailRequest> {
-        let weights = input::numbers("weights", weights)?;
-        if weights.is_empty() {
-            return Err(input::invalid("weights", "{}", "a weight of at least one ticker"));
-        }
         if !(0.5..=HIGHEST).contains(&level) {
             let hint = match level {
                 small if (1.0 - HIGHEST..0.5).contains(&small) => {
@@ -148,13 +141,33 @@ impl TailRequest {
         Ok(TailRequest {
             methods: method.map_or(Ok(METHODS.to_vec()), |name| Ok::<_, Error>(vec![named(name)?]))?,
             asked: Asked { level, horizon: Horizon::new(horizon)?.steps() },
-            weights,
+            weights: Weights::from_json(weights)?,
         })
     }
 
     /// The tickers that have a weight.
     pub fn tickers(&self) -> Vec<String> {
-        self.weights.keys().cloned().collect()
+        self.weights.tickers()
+    }
+
+    /// The level.
+    pub(super) fn level(&self) -> f64 {
+        self.asked.level
+    }
+
+    /// How many periods a loss takes.
+    pub(super) fn horizon(&self) -> usize {
+        self.asked.horizon
+    }
+
+    /// The names of its methods.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &'static str> {
+        self.methods.iter().map(|method| method.name())
+    }
+
+    /// What the weights would have earned in each period.
+    pub(super) fn returns(&self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Vec<f64>> {
+        self.weights.returns(panel, cancel)
     }
 
     /// The tail by each method, from the returns of these tickers.
@@ -162,33 +175,30 @@ impl TailRequest {
     /// # Errors
     /// [`Error::InvalidArgument`] where a portfolio's return is not finite, [`Error::Cancelled`].
     pub fn rows(&self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Vec<TailRow>> {
-        let returns = self.returns(panel, cancel)?;
+        Ok(self.tails(&self.returns(panel, cancel)?, cancel)?)
+    }
+
+    /// The tail by each method, from the portfolio's returns.
+    pub(super) fn tails(&self, returns: &[f64], cancel: &Cancel) -> Result<Vec<TailRow>, Cancelled> {
         let row = |method: &&'static dyn TailMethod| {
-            let outcome = match method.tail(&returns, self.asked, cancel) {
-                Ok(tail) if tail.value_at_risk.is_finite() && tail.expected_shortfall.is_finite() => Ok(tail),
-                Ok(_) => Err(Failure::NotFinite("loss").to_string()),
-                Err(Refusal::Reason(reason)) => Err(reason),
-                Err(Refusal::Cancelled) => return Err(Error::Cancelled),
-            };
-            Ok(TailRow { method: method.name(), outcome })
+            Ok(TailRow { method: method.name(), outcome: self.tail(*method, returns, cancel)? })
         };
         self.methods.iter().map(row).collect()
     }
 
-    /// What the weights would have earned in each period, at these weights at its beginning; what is not invested, or owed,
-    /// earns and costs nothing.
-    fn returns(&self, panel: &ReturnPanel, cancel: &Cancel) -> Result<Vec<f64>> {
-        let weight = |ticker: &String| self.weights.get(ticker).copied().unwrap_or(0.0);
-        let weights: Array1<f64> = panel.tickers().iter().map(weight).collect();
-        let mut returns = Vec::with_capacity(panel.returns().nrows());
-        for row in work::watched(panel.returns().rows(), weights.len(), cancel) {
-            let earned = row?.dot(&weights);
-            if !earned.is_finite() {
-                return Err(input::invalid("weights", "a return that is not finite", "smaller weights"));
-            }
-            returns.push(earned);
+    /// The tail by one method, or the reason why it has none.
+    fn tail(
+        &self,
+        method: &dyn TailMethod,
+        returns: &[f64],
+        cancel: &Cancel,
+    ) -> Result<Result<Tail, String>, Cancelled> {
+        match method.tail(returns, self.asked, cancel) {
+            Ok(tail) if tail.value_at_risk.is_finite() && tail.expected_shortfall.is_finite() => Ok(Ok(tail)),
+            Ok(_) => Ok(Err(Failure::NotFinite("loss").to_string())),
+            Err(Refusal::Reason(reason)) => Ok(Err(reason)),
+            Err(Refusal::Cancelled) => Err(Cancelled),
         }
-        Ok(returns)
     }
 }
 

@@ -201,7 +201,7 @@ mod tests {
         {
             assert_eq!(Money::from_f64(value).unwrap().to_string(), text);
         }
-        assert_eq!(Price::from_f64(19.739_999_999_999_998).unwrap().to_string(), "19.74");
+        assert_eq!(Price::from_f64("19.739999999999998".parse().unwrap()).unwrap().to_string(), "19.74");
         for value in [f64::NAN, f64::INFINITY, 1e15] {
             assert_eq!(Money::from_f64(value), None);
         }

@@ -110,24 +110,27 @@ pub(super) fn greedy(account: &mut Account<'_>, cancel: &Cancel) -> Result<Vec<S
         }
         let found = largest(account, |bought| Shrunk { bought, kept: 1.0 }, cancel)?;
         // What is now too small an order would leave its money to nobody.
-        let mut left_out = false;
-        for index in 0..account.lines.len() {
-            let line = &account.lines[index];
-            let too_small = found[index] == Shares::ZERO
-                && wanted(line) > Shares::ZERO
-                && account.terms.minimum_ticket > Money::ZERO
-                && refusal(account, line, wanted(line)).is_none();
-            if too_small {
-                account.lines[index].stays = Some(Status::NoCash);
-                left_out = true;
-            }
-        }
-        if !left_out {
+        let left_out = left_out(account, &found);
+        if left_out.is_empty() {
             return top_up(account, found, cancel);
         }
+        left_out.into_iter().for_each(|index| account.lines[index].stays = Some(Status::NoCash));
     }
     let found = largest(account, |bought| Shrunk { bought, kept: 1.0 }, cancel)?;
     top_up(account, found, cancel)
+}
+
+/// The tickers that would be bought, but with the cash that there is in too small an order.
+fn left_out(account: &Account<'_>, found: &[Shares]) -> Vec<usize> {
+    let is_left_out = |(line, order): (&Line, &Shares)| {
+        let wanted = wanted(line);
+        *order == Shares::ZERO && wanted > Shares::ZERO && refusal(account, line, wanted).is_none()
+    };
+    if account.terms.minimum_ticket == Money::ZERO {
+        return Vec::new();
+    }
+    let lines = account.lines.iter().zip(found).enumerate();
+    lines.filter(|(_, line)| is_left_out(*line)).map(|(index, _)| index).collect()
 }
 
 /// Sells until the cash is there that is to be kept; where all that may be sold does not bring it, no more than is over the

@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn what_no_terms_can_be_is_refused_by_name() {
-        let refused: [(&str, fn(&mut TermsInput)); 10] = [
+        type Change = fn(&mut TermsInput);
+        let refused: [(&str, Change); 10] = [
             ("lot_size", |input| input.lot_size = Some(0.0)),
             ("lot_size", |input| input.lot_size = Some(1e-10)),
             ("lot_size", |input| (input.lot_size, input.fractional) = (Some(10.0), Some(true))),

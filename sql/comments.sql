@@ -155,6 +155,15 @@ weights: {"AAPL": 0.3, ...}, shares of value; what they leave stays in cash, and
 method: greedy (default) or exact, the least sum of |shares * price - weight * value| that leaves this cash;
 the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
 
+COMMENT ON FUNCTION @extschema@.rebalance_orders(jsonb, jsonb, float8, float8, float8, float8, float8, float8, float8, float8, float8, jsonb, text, boolean, boolean, jsonb, text, bigint, timestamptz, regclass, float8) IS
+'What to buy and sell so that positions and cash come to target weights at the last prices: a row per ticker of either, and one of cash, with ticker NULL.
+shares, amount: bought over zero, sold under it; of cash, amount is the change. cost: of the order. shares_after, value, weight: afterwards, weight_before and target_weight as shares of the value. The values and costs of all rows are the
+value before, to the last digit. status: ok, or why nothing is traded, or not all. tracking_error: a year, what remains against the target, in the row of cash.
+weights: {"AAPL": 0.6}; what they leave of 1 stays cash, a position without a weight is sold. positions: shares, {"AAPL": 10, "MSFT": "2.5"}. cash: money, in the prices'' currency, as all money here. lot_size: shares, default 1; lot_sizes by ticker.
+minimum_ticket: least amount of an order. fee_fixed: money an order; fee_per_share: money; fee_bps: basis points of the amount; costs are rounded to the cent. cash_kept: least cash afterwards.
+band: how far a weight may be from its target without a trade, 0.05 is 5 % of the value; relative_band: as a share of the target; the narrower holds. bands by ticker: {"AAPL": 0.02, "MSFT": {"relative": "25 %"}}. trade_to: target (default), or band, its edge.
+fractional: lots of a millionth. buy_only: nothing is sold. method: greedy (default), or exact, the least sum of |value - goal| that the cash pays for. history: prices of the tracking error. docs/orders.md says more. Errors: 22023, 22004, PF005 bad prices.';
+
 COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8) IS
 'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
 up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.

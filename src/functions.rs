@@ -6,6 +6,7 @@ mod desk;
 mod evaluate;
 mod forecast;
 mod market;
+mod orders;
 mod portfolio;
 mod portfolio_risk;
 mod price_report;

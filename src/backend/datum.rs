@@ -1,7 +1,7 @@
 //! The types of SQL's arguments and results that pgrx' own do not serve: theirs panic at a database that is not in UTF-8, at
 //! jsonb that serde cannot read, and copy whatever comes before anybody has counted it.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::{Datum, FromDatum, IntoDatum};
@@ -47,6 +47,10 @@ pub struct Names(pub Vec<Option<String>>);
 /// A jsonb.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Json(pub Value);
+
+/// A numeric, as its digits: exact, and of any length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numeric(pub String);
 
 /// A regclass: the relation is not opened, so that nothing has to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +196,30 @@ impl IntoDatum for Json {
     }
 }
 
+impl IntoDatum for Numeric {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        let digits = CString::new(self.0).ok()?;
+        let (any_type, any_length) = (pg_sys::Datum::from(pg_sys::InvalidOid), pg_sys::Datum::from(-1));
+        let arguments = [Some(digits.as_ptr().into()), Some(any_type), Some(any_length)];
+        // SAFETY: numeric_in takes a C string, an oid that it does not look at, and the type's modifier.
+        unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_in, &arguments) }
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::NUMERICOID
+    }
+}
+
+// SAFETY: into_datum makes a numeric.
+unsafe impl SqlTranslatable for Numeric {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Numeric);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> =
+        Ok(SqlMappingRef::literal("numeric"));
+    const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("numeric")));
+}
+
 impl FromDatum for Regclass {
     unsafe fn from_polymorphic_datum(
         datum: pg_sys::Datum,
@@ -250,7 +278,7 @@ macro_rules! result {
 }
 
 argument!(Text: "text", Names: "text[]", Json: "jsonb", Regclass: "regclass");
-result!(Text, Json);
+result!(Text, Json, Numeric);
 
 fn null_argument() -> Report {
     Report::new(

@@ -72,6 +72,8 @@ CALLS = [
          Json('{"sector": {"A": "Tech", "BB": null}}'), "oas"),
     rows("covariance_matrix(tickers => $1, covariance => $2, history => $3)", TICKERS, "sample_cov", 100),
     rows("discrete_allocation($1, $2, $3)", Json('{"A": 0.5, "BB": 0.5}'), 10000.0, "greedy"),
+    rows("rebalance_orders($1, $2, $3, fee_bps => $4, band => $5, method => $6)", Json('{"A": 0.5, "BB": 0.5}'), Json('{"CCC": 7}'),
+         10000.25, 5.0, 0.01, "exact"),
     value("market_implied_risk_aversion($1, $2)", "A", 0.01),
     rows("price_report(tickers => $1, as_of => $2)", TICKERS, MAY),
     value("observations(tickers => $1, history => $2)", TICKERS, 50),

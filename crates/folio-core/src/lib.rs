@@ -9,6 +9,7 @@ pub mod forecast;
 pub mod frequency;
 mod input;
 pub mod model;
+pub mod orders;
 pub mod panel;
 pub mod portfolio;
 pub mod price;

@@ -22,4 +22,4 @@ pub mod universe;
 pub mod view_input;
 pub mod view_of_forecast;
 pub mod views;
-mod whole_shares;
+pub(crate) mod whole_shares;

@@ -61,6 +61,10 @@ pub const READERS: &[(&str, &str)] = &[
     ("portfolio_performance", "SELECT count(*) FROM portfolio_performance('{\"A\": 1}', prices => '@')"),
     ("covariance_matrix", "SELECT count(*) FROM covariance_matrix(prices => '@')"),
     ("discrete_allocation", "SELECT count(*) FROM discrete_allocation('{\"A\": 1}', 1000, prices => '@')"),
+    (
+        "rebalance_orders",
+        "SELECT count(*) FROM rebalance_orders('{\"A\": 1}', '{\"BB\": 3}', 1000, prices => '@')",
+    ),
     ("market_implied_risk_aversion", "SELECT market_implied_risk_aversion('A', prices => '@')"),
     ("price_report", "SELECT count(*) FROM price_report(prices => '@')"),
     ("observations", "SELECT observations(prices => '@')"),

@@ -20,6 +20,7 @@ fn every_block_of_sql_in_the_documentation_runs() {
         "docs/forecasting.md",
         "docs/risk.md",
         "docs/portfolio.md",
+        "docs/orders.md",
         "docs/charts.md",
         "docs/queries.md",
     ] {

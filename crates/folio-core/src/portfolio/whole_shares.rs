@@ -24,9 +24,28 @@ const TRIAL: usize = 100;
 /// Differences under this share of the money are rounding.
 const ROUNDING: f64 = 1e-12;
 
+/// What is bought: for each ticker what a lot is worth, the cash that it takes, and the amount that is aimed at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lots {
+    prices: Vec<f64>,
+    cash: Vec<f64>,
+    amounts: Vec<f64>,
+}
+
+impl Lots {
+    /// Adds a ticker.
+    pub(crate) fn push(&mut self, price: f64, cash: f64, amount: f64) {
+        self.prices.push(price);
+        self.cash.push(cash);
+        self.amounts.push(amount);
+    }
+}
+
 struct Ticker {
     place: usize,
     price: f64,
+    /// What it takes of the money: the price, and what buying costs.
+    cash: f64,
     /// Shares rounded down.
     floor: i64,
     /// What they leave of the amount.
@@ -51,6 +70,8 @@ struct Search<'a> {
     /// Sums over the gaining tickers before each place: prices and gains.
     price_before: Vec<f64>,
     gain_before: Vec<f64>,
+    /// The least that a unit of money buys.
+    worth_of_money: f64,
     shares: Vec<i64>,
     best: Option<Vec<i64>>,
     least: f64,
@@ -77,13 +98,28 @@ pub(crate) fn nearest(
     known: &[i64],
     cancel: &Cancel,
 ) -> Result<Option<Vec<i64>>> {
+    let (prices, amounts) = (prices.to_vec(), amounts.to_vec());
+    nearest_lots(&Lots { cash: prices.clone(), prices, amounts }, money, known, cancel)
+}
+
+/// The same of lots that take another sum of cash than they are worth.
+///
+/// # Errors
+/// [`crate::Error::Cancelled`].
+pub(crate) fn nearest_lots(
+    lots: &Lots,
+    money: f64,
+    known: &[i64],
+    cancel: &Cancel,
+) -> Result<Option<Vec<i64>>> {
+    let Lots { prices, cash, amounts } = lots;
     cancel.check()?;
-    let ticker = |(place, (&price, &amount)): (usize, (&f64, &f64))| {
+    let ticker = |(place, ((&price, &cash), &amount)): (usize, ((&f64, &f64), &f64))| {
         let floor = (amount / price).floor();
-        Ticker { place, price, floor: floor as i64, rest: amount - floor * price }
+        Ticker { place, price, cash, floor: floor as i64, rest: amount - floor * price }
     };
-    let mut tickers: Vec<Ticker> = prices.iter().zip(amounts).enumerate().map(ticker).collect();
-    let density = |ticker: &Ticker| ticker.gain() / ticker.price;
+    let mut tickers: Vec<Ticker> = prices.iter().zip(cash).zip(amounts).enumerate().map(ticker).collect();
+    let density = |ticker: &Ticker| ticker.gain() / ticker.cash;
     // Cheap ones last: their shares fill what is left.
     tickers.sort_by(|a, b| match (a.gain() > 0.0, b.gain() > 0.0) {
         (true, true) => density(b).total_cmp(&density(a)),
@@ -94,9 +130,10 @@ pub(crate) fn nearest(
         gaining: tickers.iter().filter(|ticker| ticker.gain() > 0.0).count(),
         money: money * (1.0 + ROUNDING),
         rest_from: sums_from(&tickers, |ticker| ticker.rest),
-        spent_from: sums_from(&tickers, |ticker| ticker.floor as f64 * ticker.price),
-        price_before: sums_before(&tickers, |ticker| ticker.price),
+        spent_from: sums_from(&tickers, |ticker| ticker.floor as f64 * ticker.cash),
+        price_before: sums_before(&tickers, |ticker| ticker.cash),
         gain_before: sums_before(&tickers, Ticker::gain),
+        worth_of_money: tickers.iter().map(|ticker| ticker.price / ticker.cash).fold(1.0, f64::min),
         shares: vec![0; tickers.len()],
         best: None,
         least: deviation(known, prices, amounts) - ROUNDING * money,
@@ -134,25 +171,26 @@ impl Search<'_> {
     /// Decides on the tickers from `place` on, after `spent` and `deviation` for those before.
     fn visit(&mut self, place: usize, spent: f64, deviation: f64) -> Result<()> {
         self.nodes += 1;
-        let Some(&Ticker { price, floor, rest, .. }) = self.tickers.get(place) else {
+        let Some(&Ticker { price, cash, floor, rest, .. }) = self.tickers.get(place) else {
             return self.keep(deviation);
         };
         let most = if place < self.gaining { floor + 1 } else { floor };
         // More than the money that is left pays for need not be tried; one more, since the quotient is rounded.
-        let paid = ((self.money - spent) / price).floor() as i64;
+        let paid = ((self.money - spent) / cash).floor() as i64;
         for shares in (0..=most.min(paid.saturating_add(1))).rev() {
             self.take(1)?;
             if self.is_over() {
                 return Ok(());
             }
             let off = if shares > floor { price - rest } else { rest + (floor - shares) as f64 * price };
-            let (spent, deviation) = (spent + shares as f64 * price, deviation + off);
+            let (spent, deviation) = (spent + shares as f64 * cash, deviation + off);
             let bound = self.bound(place + 1, spent, deviation);
             if bound < self.least {
                 self.shares[place] = shares;
                 self.visit(place + 1, spent, deviation)?;
-            } else if shares <= floor && bound.is_finite() {
-                // Still fewer shares cost their whole price, and split ones buy less than that with it.
+            } else if shares <= floor && bound.is_finite() && (price == cash || deviation >= self.least) {
+                // Still fewer shares cost their whole price, and split ones buy less than that with it; where cash buys more of
+                // one ticker than of another, only the cost is sure.
                 break;
             }
         }
@@ -189,7 +227,7 @@ impl Search<'_> {
         let deviation = deviation + self.rest_from[place];
         let left = self.money - spent - self.spent_from[place];
         if left < 0.0 {
-            return deviation - left;
+            return deviation - left * self.worth_of_money;
         }
         let first = place.min(self.gaining);
         let limit = self.price_before[first] + left;
@@ -198,7 +236,7 @@ impl Search<'_> {
         let whole = self.gain_before[filled] - self.gain_before[first];
         let part = match self.tickers.get(filled) {
             Some(next) if filled < self.gaining => {
-                (limit - self.price_before[filled]) / next.price * next.gain()
+                (limit - self.price_before[filled]) / next.cash * next.gain()
             }
             _ => 0.0,
         };

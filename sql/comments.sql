@@ -90,7 +90,7 @@ COMMENT ON COLUMN @extschema@.forecast_result.status IS 'ok, or what is missing,
 
 COMMENT ON FUNCTION @extschema@.forecast_values(float8[], bigint, jsonb) IS
 'Forecasts prices given as an array, oldest first. Depends on its arguments alone, so it may be indexed and run anywhere.
-options: {"models": ["naive", "theta"], "level": 0.8, "history": 1000, "seed": 42, "ticker": "AAPL"}, all optional; history: default all prices; ticker: a name from which
+options: {"models": ["naive", "theta"], "level": 0.8, "history": 1000, "season_lengths": [12], "seed": 42, "ticker": "AAPL"}, all optional; history: default all prices; season_lengths: in prices, default none; ticker: a name from which
 random numbers are drawn: with the same one, and the same prices, models, seed and level, the numbers are those of forecast_ensemble. Errors: 22023, PF004, PF005.';
 
 COMMENT ON AGGREGATE @extschema@.forecast_agg(timestamptz, float8, bigint) IS

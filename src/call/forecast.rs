@@ -3,7 +3,7 @@
 use folio_core::Error;
 use folio_core::forecast::{
     self, Batches, Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, Ensemble, Horizon, Level, Member, ModelSet, Report,
-    Request, Status, Step,
+    Request, SeasonLengths, Status, Step,
 };
 use folio_core::frequency::PeriodsPerYear;
 use folio_core::panel::{PricePanel, Times, Timestamp};
@@ -41,6 +41,7 @@ impl Arguments {
             horizon: Horizon::new(self.horizon.unwrap_or(DEFAULT_HORIZON as i64))?,
             levels: vec![Level::new(self.level.unwrap_or(DEFAULT_LEVEL))?],
             models: models?,
+            season_lengths: SeasonLengths::default(),
             seed: Seed(settings.seed),
             clock: pool::thread_cpu_time as Clock,
         })
@@ -232,18 +233,19 @@ fn failed(error: Error) -> Text {
 
 /// How a forecast came about, and what is to be said of its dates.
 pub fn dated_status(ensemble: &Ensemble) -> String {
-    let status = status(&ensemble.status);
+    let status = status(ensemble);
     ensemble.dates().remark().map_or(status.clone(), |remark| format!("{status}; {remark}"))
 }
 
-/// How a forecast came about.
-pub fn status(status: &Status) -> String {
-    match status {
+/// How a forecast came about, and what is to be said of its seasons.
+pub fn status(ensemble: &Ensemble) -> String {
+    let status = match &ensemble.status {
         Status::Complete => "ok".to_owned(),
         Status::Partial { missing } => format!("ok without {}", missing.join(", ")),
         Status::ShortHistory { prices, last_price } => {
             let forecast = if *last_price { "the last price" } else { "equal weights" };
             format!("short history: {prices} prices; {forecast} and the interval of a random walk")
         }
-    }
+    };
+    ensemble.season_remark().map_or(status.clone(), |remark| format!("{status}; {remark}"))
 }

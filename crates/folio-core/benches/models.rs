@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{log_prices, series, task};
 use criterion::{Criterion, criterion_group, criterion_main};
-use folio_core::forecast::{Horizon, Level, ModelSet, Request, forecast};
+use folio_core::forecast::{Horizon, Level, ModelSet, Request, SeasonLengths, forecast};
 use folio_core::model::MODELS;
 use folio_core::panel::PricePanel;
 use folio_core::task::{Cancel, Inline, Seed};
@@ -36,6 +36,7 @@ fn ensemble(criterion: &mut Criterion) {
         horizon: Horizon::new(HORIZON as i64).expect("a valid horizon"),
         levels: vec![Level::new(0.8).expect("a valid level")],
         models: ModelSet::all(),
+        season_lengths: SeasonLengths::default(),
         seed: Seed(1),
         clock: || Duration::ZERO,
     };

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use folio_core::forecast::{
     Batches, DEFAULT_HORIZON, DEFAULT_LEVEL, ENSEMBLE, Evaluation, FitWindow, Horizon, Level, ModelSet,
-    Request, Schedule, Score, Scored, Scores, evaluate, overlap,
+    Request, Schedule, Score, Scored, Scores, SeasonLengths, evaluate, overlap,
 };
 use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Seed};
@@ -77,6 +77,7 @@ fn evaluation(days: usize, stride: usize) -> Result<Evaluation, Box<dyn Error>> 
         horizon: Horizon::new(DEFAULT_HORIZON as i64)?,
         levels: vec![Level::new(DEFAULT_LEVEL)?],
         models: ModelSet::all(),
+        season_lengths: SeasonLengths::default(),
         seed: Seed(1),
         clock: || Duration::ZERO,
     };

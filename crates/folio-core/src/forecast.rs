@@ -29,5 +29,7 @@ pub use memory::Batches;
 pub(crate) use memory::Sizes;
 pub use metrics::{DieboldMariano, Differences, EVALUATED_LEVELS, Metrics, Score, Scored, Scores, overlap};
 pub use names::{ENSEMBLE, NAIVE};
-pub use request::{Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request};
+pub use request::{
+    Clock, DEFAULT_HORIZON, DEFAULT_LEVEL, DEFAULT_LEVELS, Horizon, Level, ModelSet, Request, SeasonLengths,
+};
 pub use values::{DEFAULT_SEED, ValueOptions};

@@ -177,6 +177,25 @@ impl Frequency {
         }
     }
 
+    /// How many prices the seasons have that a series of this frequency may show, rising: the day and the week of bars within
+    /// the day, the week of days, the year of weeks, months and quarters.
+    pub fn season_lengths(&self) -> Vec<usize> {
+        let periods = |whole: i64, step: i64| if whole % step == 0 { whole / step } else { 1 };
+        let mut lengths: Vec<i64> = match &self.pattern {
+            Pattern::Even { step } => vec![periods(DAY, *step), periods(7 * DAY, *step)],
+            Pattern::Week { slots, .. } => {
+                let days = week::days_of(slots).into_iter().filter(|trades| *trades).count() as i64;
+                vec![periods(slots.len() as i64, days), slots.len() as i64]
+            }
+            Pattern::Weeks { every, .. } => vec![periods(WEEKS as i64, *every)],
+            Pattern::Months { every, .. } => vec![periods(MONTHS as i64, *every)],
+            Pattern::Irregular => vec![],
+        };
+        lengths.retain(|length| *length > 1);
+        lengths.dedup();
+        lengths.into_iter().filter_map(|length| usize::try_from(length).ok()).collect()
+    }
+
     /// Its name: `daily`, `weekly`, `monthly`, `15 minutes`, `irregular`.
     pub fn name(&self) -> String {
         match &self.pattern {

@@ -1,6 +1,6 @@
 //! The forecast models: what one is, and the list of all of them.
 //!
-//! Every model reads a series of **log prices**, one value a trading day, and forecasts the log price at steps
+//! Every model reads a series of **log prices**, one value a trading day or other period, and forecasts the log price at steps
 //! 1, 2, ..., horizon with a standard deviation per step. A new model is one file in `model/` that implements
 //! [`Model`] and [`Fitted`], and one line in the list at the end of this file.
 
@@ -22,6 +22,23 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// A named [`Failure`]; never a panic and never a non-finite parameter.
     fn fit(&self, y: &[f64], horizon: usize, task: &Task) -> Result<Box<dyn Fitted>, Failure>;
+
+    /// The same by a model that has its own way with seasons of these lengths; None of one that is to be fitted to the
+    /// seasonally adjusted series, which [`adjusted::fit`] does.
+    fn fit_seasonal(
+        &self,
+        _y: &[f64],
+        _seasons: &[usize],
+        _horizon: usize,
+        _task: &Task,
+    ) -> Option<Result<Box<dyn Fitted>, Failure>> {
+        None
+    }
+
+    /// Whether it is of no use without a season.
+    fn needs_season(&self) -> bool {
+        false
+    }
 }
 
 /// A fitted model: its parameters are fixed, and it forecasts from any origin of a series.
@@ -70,6 +87,9 @@ pub enum Failure {
     /// The series does not move, so there is nothing to fit.
     #[error("constant series")]
     Constant,
+    /// The series has no season, which the model needs.
+    #[error("no season found")]
+    NoSeason,
     /// The fit did not converge.
     #[error("diverged: {0}")]
     Diverged(&'static str),
@@ -132,13 +152,16 @@ macro_rules! models {
     };
 }
 
+pub mod adjusted;
 mod features;
 pub(crate) mod nelder_mead;
+pub(crate) mod season;
 mod smoothing;
 mod tabular;
 
 models! {
     naive::Naive,
+    seasonal_naive::SeasonalNaive,
     drift::Drift,
     theta::Theta,
     arima::Arima,

@@ -271,7 +271,7 @@ fn later_prices_change_nothing() {
 #[test]
 fn nothing_beats_the_last_price_on_random_walks() {
     let request = request(&[], 1);
-    let mut means = vec![0.0; request.models.models().len()];
+    let mut means = vec![0.0; request.models.of_series(false).len()];
     let walks = 6;
     for seed in 0..walks {
         let prices = walk(seed, 500);

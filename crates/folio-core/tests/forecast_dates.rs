@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use folio_core::calendar::exchange::Exchange;
-use folio_core::forecast::{Ensemble, Horizon, Level, ModelSet, Request, forecast};
+use folio_core::forecast::{Ensemble, Horizon, Level, ModelSet, Request, SeasonLengths, forecast};
 use folio_core::panel::{PricePanel, PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Inline, Seed};
 
@@ -18,6 +18,7 @@ fn ensemble(stamps: &[i64], horizon: i64) -> Ensemble {
         horizon: Horizon::new(horizon).unwrap(),
         levels: vec![Level::new(0.8).unwrap()],
         models: ModelSet::new(&["naive"]).unwrap(),
+        season_lengths: SeasonLengths::default(),
         seed: Seed(1),
         clock: || Duration::ZERO,
     };

@@ -83,6 +83,9 @@ pub struct Ensemble {
     series: Series,
     dates: Dates,
     levels: Vec<Level>,
+    /// The seasons that were found, and those that were told.
+    season_lengths: Vec<usize>,
+    told_lengths: Vec<usize>,
     /// The steps at the levels after the first.
     further: Vec<Vec<Step>>,
 }
@@ -91,6 +94,28 @@ impl Ensemble {
     /// The prices that it was forecast from.
     pub fn history(&self) -> &Series {
         &self.series
+    }
+
+    /// The lengths of its seasons in prices, rising.
+    pub fn season_lengths(&self) -> &[usize] {
+        &self.season_lengths
+    }
+
+    /// What a reader has to know of its seasons.
+    pub fn season_remark(&self) -> Option<String> {
+        let written = |lengths: Vec<usize>| {
+            let texts: Vec<String> = lengths.iter().map(usize::to_string).collect();
+            texts.join(" and ")
+        };
+        let missing = self.told_lengths.iter().filter(|length| !self.season_lengths.contains(length));
+        let missing: Vec<usize> = missing.copied().collect();
+        let (found, missing) = (written(self.season_lengths.clone()), written(missing));
+        match (found.is_empty(), missing.is_empty()) {
+            (true, true) => None,
+            (false, true) => Some(format!("season of {found} prices")),
+            (true, false) => Some(format!("no season of {missing} prices")),
+            (false, false) => Some(format!("season of {found} prices, none of {missing}")),
+        }
     }
 
     /// When its steps fall.
@@ -136,7 +161,7 @@ pub fn forecast(
     for (ticker, series) in panel.into_columns() {
         cancel.check()?;
         let serving = match series {
-            Ok(series) => Serving::new(series, cancel),
+            Ok(series) => Serving::new(series, request, cancel),
             Err(error) => Err(error),
         };
         tickers.push((ticker, serving));
@@ -173,13 +198,15 @@ struct Serving {
 }
 
 impl Serving {
-    fn new(series: Series, cancel: &Cancel) -> Result<Serving> {
+    fn new(series: Series, request: &Request, cancel: &Cancel) -> Result<Serving> {
         let got = series.close().len();
         if got < MIN_PRICES {
             let found = vec![(series.ticker().to_owned(), got)];
             return Err(Error::TooShort { need: MIN_PRICES, found });
         }
-        let plan = Plan::new(series.ticker(), plan::log_prices(&series, cancel)?, 0..got, &[got]);
+        let log_prices = plan::log_prices(&series, cancel)?;
+        let lengths = request.season_lengths_of(series.frequency());
+        let plan = Plan::new(series.ticker(), log_prices, 0..got, &[got], &lengths, cancel)?;
         Ok(Serving { series, plan: Arc::new(plan) })
     }
 
@@ -193,13 +220,14 @@ impl Serving {
         plan::weigh(&plan, &mut members, horizon, cancel)?;
         let (path, dates) =
             (plan::path(&plan, &members, 0, horizon), Dates::after(&series, horizon, cancel)?);
-        let history = History::new(plan.before(0), cancel)?;
+        let base = plan.base(0, horizon, cancel)?;
+        let (history, base_path) = (History::new(&base.y, cancel)?, base.path(&path));
         let scores = history.scores(plan::combined_errors(&plan, &members, cancel)?, horizon, cancel)?;
         let last_close = series.close().last().copied().unwrap_or(f64::NAN);
         let last = plan.before(0).last().copied().unwrap_or(f64::NAN);
         let at_level = |level: &Level| {
             let last_price = history.last_price(*level, horizon, cancel)?;
-            let widths = history.half_widths(&last_price, &scores, *level, &path, cancel)?;
+            let widths = history.half_widths(&last_price, &scores, *level, &base_path, cancel)?;
             let times = dates.ts().iter().zip(&path).zip(widths);
             Ok(times.map(|((&ts, &mean), width)| Step::new(ts, last_close, mean - last, width)).collect())
         };
@@ -214,6 +242,8 @@ impl Serving {
             status: status(&plan, &members),
             levels: request.levels.clone(),
             further: levels.collect(),
+            season_lengths: plan.season_lengths().to_vec(),
+            told_lengths: request.season_lengths.lengths().unwrap_or_default().to_vec(),
             members,
             series,
             dates,
@@ -227,7 +257,8 @@ fn status(plan: &Plan, members: &[Member]) -> Status {
     match (plan.validates(), missing.is_empty()) {
         (false, _) => Status::ShortHistory {
             prices: plan.fitted().len(),
-            last_price: members.iter().any(|member| member.model == NAIVE && member.outcome.is_ok()),
+            last_price: plan.season_lengths().is_empty()
+                && members.iter().any(|member| member.model == NAIVE && member.outcome.is_ok()),
         },
         (true, true) => Status::Complete,
         (true, false) => Status::Partial { missing },
@@ -246,7 +277,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::forecast::{Horizon, ModelSet};
+    use crate::forecast::{Horizon, ModelSet, SeasonLengths};
     use crate::model::{Failure, Fitted, Model, Path, by_name};
     use crate::panel::PriceRow;
     use crate::task::{Inline, Seed, Task};
@@ -319,6 +350,7 @@ mod tests {
             horizon: Horizon::new(5)?,
             levels: vec![Level::new(0.8)?],
             models: ModelSet::of(models),
+            season_lengths: SeasonLengths::default(),
             seed: Seed(1),
             clock: || Duration::ZERO,
         };

@@ -14,6 +14,7 @@ use super::metrics::{DieboldMariano, EVALUATED_LEVELS, Score, Scored, Scores, ov
 use super::names::{ENSEMBLE, NAIVE};
 use super::plan::{self, Errors, Plan};
 use super::request::{Level, Request};
+use crate::frequency::Frequency;
 use crate::panel::{PricePanel, Series};
 use crate::task::{self, Cancel, Cancelled, Executor, Outcome, Panicked};
 use crate::{Error, Result, work};
@@ -149,13 +150,23 @@ impl Evaluation {
         let log_prices = plan::log_prices(series, cancel)?;
         let plan = |origins: &[usize]| {
             let end = origins[0] - self.gap;
+            let lengths = |start: usize| -> Result<Vec<usize>, Cancelled> {
+                if !self.request.models.know_seasons() || self.request.season_lengths.lengths().is_some() {
+                    return Ok(self.request.season_lengths.lengths().unwrap_or_default().to_vec());
+                }
+                // Of the stamps up to there: which frequency a series will have later is the future.
+                let zone = series.frequency().zone();
+                Ok(Frequency::infer(&series.ts()[start..end], Some(zone), cancel)?.season_lengths())
+            };
             let start = match self.window {
                 FitWindow::Rolling => end.saturating_sub(self.history),
                 FitWindow::Expanding => 0,
             };
-            Arc::new(Plan::new(series.ticker(), Arc::clone(&log_prices), start..end, origins))
+            let log_prices = Arc::clone(&log_prices);
+            let plan = Plan::new(series.ticker(), log_prices, start..end, origins, &lengths(start)?, cancel)?;
+            Ok(Arc::new(plan))
         };
-        Ok(origins.chunks(self.refit_every).map(plan).collect())
+        origins.chunks(self.refit_every).map(plan).collect()
     }
 }
 
@@ -473,7 +484,8 @@ impl Judge<'_> {
     ) -> Result<(), Cancelled> {
         let before = self.plan.before(number);
         let outcomes = self.plan.outcomes(number, self.horizon);
-        let history = History::new(before, cancel)?;
+        let base = self.plan.base(number, self.horizon, cancel)?;
+        let history = History::new(&base.y, cancel)?;
         let [first, second] = self.levels;
         let last_price = [
             history.last_price(first, self.horizon, cancel)?,
@@ -489,8 +501,9 @@ impl Judge<'_> {
                 None => &vec![last; self.horizon],
             };
             let scores = history.scores(forecaster.errors.clone(), self.horizon, cancel)?;
+            let base_path = base.path(path);
             let widths = |level: usize| {
-                history.half_widths(&last_price[level], &scores, self.levels[level], path, cancel)
+                history.half_widths(&last_price[level], &scores, self.levels[level], &base_path, cancel)
             };
             let widths = [widths(0)?, widths(1)?];
             scored.extend((0..self.horizon).map(|step| Scored {

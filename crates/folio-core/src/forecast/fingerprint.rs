@@ -24,6 +24,10 @@ impl Fingerprint {
         request.levels.iter().for_each(|level| fingerprint.number(level.share().to_bits()));
         fingerprint.number(request.seed.0);
         fingerprint.text(&request.models.names().join(","));
+        if let Some(lengths) = request.season_lengths.lengths() {
+            fingerprint.text("season_lengths");
+            lengths.iter().for_each(|length| fingerprint.number(*length as u64));
+        }
         fingerprint
     }
 
@@ -73,7 +77,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::forecast::{Horizon, Level, ModelSet};
+    use crate::forecast::{Horizon, Level, ModelSet, SeasonLengths};
     use crate::panel::{PriceRow, Series, Timestamp};
     use crate::task::Seed;
 
@@ -82,6 +86,7 @@ mod tests {
             horizon: Horizon::new(5).unwrap(),
             levels: vec![Level::new(0.8).unwrap()],
             models: ModelSet::all(),
+            season_lengths: SeasonLengths::default(),
             seed: Seed(1),
             clock: || Duration::ZERO,
         }
@@ -111,6 +116,8 @@ mod tests {
             of(&Request { horizon: Horizon::new(6).unwrap(), ..request() }, "UTC", &prices),
             of(&Request { levels: vec![Level::new(0.9).unwrap()], ..request() }, "UTC", &prices),
             of(&Request { seed: Seed(2), ..request() }, "UTC", &prices),
+            of(&Request { season_lengths: SeasonLengths::told(&[]).unwrap(), ..request() }, "UTC", &prices),
+            of(&Request { season_lengths: SeasonLengths::told(&[5]).unwrap(), ..request() }, "UTC", &prices),
             of(&Request { models: ModelSet::new(&["naive"]).unwrap(), ..request() }, "UTC", &prices),
             of(&request(), "Asia/Tokyo", &prices),
             of(&request(), "UTC", &[panel(&[("A", &[1.0, 2.0]), ("B", &[3.5])])]),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::request::Request;
-use crate::model::{Failure, Model, Path};
+use crate::model::{Failure, Fitted, Model, Path, adjusted};
 use crate::price::price_of_log;
 use crate::task::{Cancel, Outcome, Seed, Task};
 
@@ -135,6 +135,8 @@ pub(super) struct Work<'a> {
     pub origins: &'a [usize],
     /// How it is validated.
     pub split: Option<&'a Split>,
+    /// The lengths of the seasons of the log prices.
+    pub seasons: &'a [usize],
 }
 
 /// Fits, validates and forecasts.
@@ -151,24 +153,39 @@ pub(super) fn run(
     Member { model: model.name(), outcome, elapsed: (request.clock)().saturating_sub(start) }
 }
 
+impl Work<'_> {
+    /// The model fitted to the first `count` prices.
+    fn fit(
+        &self,
+        model: &dyn Model,
+        count: usize,
+        horizon: usize,
+        task: &Task,
+    ) -> Result<Box<dyn Fitted>, Failure> {
+        match self.seasons {
+            [] if model.needs_season() => Err(Failure::NoSeason),
+            [] => model.fit(&self.y[..count], horizon, task),
+            seasons => adjusted::fit(model, &self.y[..count], seasons, horizon, task),
+        }
+    }
+}
+
 fn fit_and_forecast(
     model: &dyn Model,
     work: &Work<'_>,
     horizon: usize,
     task: &Task,
 ) -> Result<MemberFit, Failure> {
-    // Whatever comes after it is known to the forecasts only, not to the fit nor to the weights.
-    let known = &work.y[..work.fitted];
     // A model that is too long for the training days is told in days of history, the number that a user can change.
     let of_history = |failure| match failure {
         Failure::TooShort { need, .. } => {
-            Failure::TooShort { need: Split::history_for(need), got: known.len() }
+            Failure::TooShort { need: Split::history_for(need), got: work.fitted }
         }
         other => other,
     };
-    let validated = work.split.map(|split| validate(model, known, split, horizon, task)).transpose();
+    let validated = work.split.map(|split| validate(model, work, split, horizon, task)).transpose();
     let errors = validated.map_err(of_history)?.unwrap_or_default();
-    let fitted = model.fit(known, horizon, task)?;
+    let fitted = work.fit(model, work.fitted, horizon, task)?;
     let paths = fitted.forecast(work.y, work.origins, horizon, task)?;
     if paths.len() != work.origins.len() || paths.is_empty() {
         return Err(Failure::NotFinite("forecast"));
@@ -186,12 +203,14 @@ fn fit_and_forecast(
 
 fn validate(
     model: &dyn Model,
-    y: &[f64],
+    work: &Work<'_>,
     split: &Split,
     horizon: usize,
     task: &Task,
 ) -> Result<Vec<Vec<f64>>, Failure> {
-    let fitted = model.fit(&y[..split.training], horizon, task)?;
+    // Whatever comes after it is known to the forecasts only, not to the fit nor to the weights.
+    let y = &work.y[..work.fitted];
+    let fitted = work.fit(model, split.training, horizon, task)?;
     let paths = fitted.forecast(y, &split.origins, horizon, task)?;
     paths.iter().try_for_each(require_finite)?;
     let errors_from = |(&origin, path): (&usize, &Path)| {

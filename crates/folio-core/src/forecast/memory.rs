@@ -147,7 +147,7 @@ fn fit_bytes(request: &Request) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forecast::{Horizon, Level, ModelSet};
+    use crate::forecast::{Horizon, Level, ModelSet, SeasonLengths};
     use crate::panel::{PriceRow, Series, Timestamp};
     use crate::task::Seed;
     use std::time::Duration;
@@ -157,6 +157,7 @@ mod tests {
             horizon: Horizon::new(252).unwrap(),
             levels: vec![Level::new(0.8).unwrap()],
             models: ModelSet::all(),
+            season_lengths: SeasonLengths::default(),
             seed: Seed(1),
             clock: || Duration::ZERO,
         }

@@ -1,6 +1,7 @@
 //! A piece of work: what the models of a ticker are fitted to, and the origins that they then forecast from. Serving has
 //! one origin, the end of the history; evaluation has a plan for each fit.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use super::member::{self, Member, MemberFit, Split};
 use super::request::Request;
 use super::weight;
-use crate::model::Failure;
+use crate::model::season::{self, Seasons};
+use crate::model::{Failure, Model};
 use crate::panel::Series;
 use crate::task::{self, Cancel, Cancelled, Executor, Seed};
 use crate::{Result, work};
@@ -25,22 +27,72 @@ pub(super) struct Plan {
     /// Where forecasts start, rising, counted in the window; all at or after `fitted`.
     origins: Vec<usize>,
     split: Option<Split>,
+    /// The lengths of the seasons found in what the models are fitted to.
+    lengths: Vec<usize>,
+    seasons: Seasons,
+}
+
+/// What an interval of forecasts from an origin is made of.
+pub(super) struct Base<'a> {
+    /// The log prices before the origin, without their seasons.
+    pub y: Cow<'a, [f64]>,
+    /// What the seasons add at each step.
+    ahead: Vec<f64>,
+}
+
+impl Base<'_> {
+    /// A path without the seasons.
+    pub fn path(&self, path: &[f64]) -> Vec<f64> {
+        path.iter().zip(&self.ahead).map(|(mean, season)| mean - season).collect()
+    }
 }
 
 impl Plan {
     /// Forecasts from each of `origins`, the last of which ends what may be read, by models that are fitted to the part
-    /// of `window` before its end. All are positions in `log_prices`.
-    pub fn new(ticker: &str, log_prices: Arc<[f64]>, window: Range<usize>, origins: &[usize]) -> Plan {
+    /// of `window` before its end. All are positions in `log_prices`. Seasons are looked for among these lengths.
+    pub fn new(
+        ticker: &str,
+        log_prices: Arc<[f64]>,
+        window: Range<usize>,
+        origins: &[usize],
+        season_lengths: &[usize],
+        cancel: &Cancel,
+    ) -> Result<Plan, Cancelled> {
         let Range { start, end } = window;
         let last = origins.last().copied().unwrap_or(end);
-        Plan {
+        let lengths = season::found(&log_prices[start..end], season_lengths, cancel)?;
+        let seasons = Seasons::of(&log_prices[start..end], &lengths, cancel)?;
+        Ok(Plan {
             ticker: ticker.to_owned(),
             log_prices,
             window: start..last,
             fitted: end - start,
             origins: origins.iter().map(|origin| origin - start).collect(),
             split: Split::of(end - start),
+            lengths,
+            seasons,
+        })
+    }
+
+    /// The lengths of the seasons, rising.
+    pub fn season_lengths(&self) -> &[usize] {
+        &self.lengths
+    }
+
+    /// What intervals of forecasts from an origin, by its number, are made of.
+    pub fn base(&self, number: usize, horizon: usize, cancel: &Cancel) -> Result<Base<'_>, Cancelled> {
+        let y = self.before(number);
+        if self.lengths.is_empty() {
+            return Ok(Base { y: Cow::Borrowed(y), ahead: vec![0.0; horizon] });
         }
+        let parts = self.seasons.decompose(y, cancel)?;
+        let ahead = (1..=horizon).map(|step| parts.ahead(step)).collect();
+        Ok(Base { y: Cow::Owned(parts.adjusted), ahead })
+    }
+
+    /// Those of the models that take part.
+    fn models(&self, request: &Request) -> Vec<&'static dyn Model> {
+        request.models.of_series(!self.lengths.is_empty())
     }
 
     /// The log prices that may be read.
@@ -91,9 +143,12 @@ pub(super) fn run(
     executor: &dyn Executor,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<Member>>> {
-    let models = request.models.models();
-    let items: Vec<_> =
-        plans.iter().flat_map(|plan| models.iter().map(move |&model| (Arc::clone(plan), model))).collect();
+    let models: Vec<Vec<&'static dyn Model>> = plans.iter().map(|plan| plan.models(request)).collect();
+    let items: Vec<_> = plans
+        .iter()
+        .zip(&models)
+        .flat_map(|(plan, models)| models.iter().map(move |&model| (Arc::clone(plan), model)))
+        .collect();
     let names: Vec<&'static str> = items.iter().map(|(_, model)| model.name()).collect();
     let (settings, flag) = (request.clone(), cancel.clone());
     let outcomes = task::map(executor, cancel, items, move |(plan, model)| {
@@ -103,6 +158,7 @@ pub(super) fn run(
             fitted: plan.fitted,
             origins: &plan.origins,
             split: plan.split.as_ref(),
+            seasons: &plan.lengths,
         };
         member::run(model, seed, &work, &settings, &flag)
     })?;
@@ -114,7 +170,7 @@ pub(super) fn run(
         })
     };
     let mut members = outcomes.into_iter().zip(names).map(member);
-    Ok(plans.iter().map(|_| members.by_ref().take(models.len()).collect()).collect())
+    Ok(models.iter().map(|models| members.by_ref().take(models.len()).collect()).collect())
 }
 
 /// The validated errors of a forecaster, each row with its origin in the window.
@@ -129,7 +185,8 @@ pub(super) fn weigh(
 ) -> Result<(), Cancelled> {
     let mut fits: Vec<(&'static str, &mut MemberFit)> =
         members.iter_mut().filter_map(|member| Some((member.model, member.outcome.as_mut().ok()?))).collect();
-    weight::assign(&mut fits, plan.split.as_ref().map_or(1, Split::stride), horizon, cancel)?;
+    let stride = plan.split.as_ref().map_or(1, Split::stride);
+    weight::assign(&mut fits, stride, horizon, !plan.lengths.is_empty(), cancel)?;
     if let Some(split) = &plan.split {
         for fit in work::watched(fits, ERROR * split.origins.len() * horizon, cancel) {
             let (_, fit) = fit?;

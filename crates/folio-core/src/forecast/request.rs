@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::names::NAIVE;
+use crate::frequency::Frequency;
 use crate::model::{self, MAX_HORIZON, MODELS, Model};
 use crate::task::Seed;
 use crate::{Error, Result};
@@ -90,9 +92,55 @@ impl Level {
     }
 }
 
+/// Which seasons a series may have: those that its time stamps show, or those that are told, by their lengths in prices.
+/// Either takes part only where it is found in the prices.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeasonLengths(Option<Vec<usize>>);
+
+/// The longest season, and the most of them.
+const MAX_SEASON_LENGTH: i64 = 10_000;
+const MAX_SEASONS: usize = 4;
+
+impl SeasonLengths {
+    /// These lengths, rising, each once; of an empty list no season is looked for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a length outside 2 to 10,000, or more than four.
+    pub fn told(lengths: &[i64]) -> Result<SeasonLengths> {
+        let is_one = |length: &i64| (2..=MAX_SEASON_LENGTH).contains(length);
+        let wrong = lengths.iter().find(|length| !is_one(length)).map(i64::to_string);
+        let many = (lengths.len() > MAX_SEASONS).then(|| format!("{} lengths", lengths.len()));
+        if let Some(value) = wrong.or(many) {
+            return Err(Error::InvalidArgument {
+                argument: "season_lengths",
+                value,
+                expected: format!("up to {MAX_SEASONS} numbers of prices from 2 to {MAX_SEASON_LENGTH}"),
+            });
+        }
+        let mut lengths: Vec<usize> = lengths.iter().map(|&length| length as usize).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        Ok(SeasonLengths(Some(lengths)))
+    }
+
+    /// What was told; None leaves it to the time stamps.
+    pub fn lengths(&self) -> Option<&[usize]> {
+        self.0.as_deref()
+    }
+
+    /// Those that a series of this frequency may have.
+    pub fn of(&self, frequency: &Frequency) -> Vec<usize> {
+        self.0.clone().unwrap_or_else(|| frequency.season_lengths())
+    }
+}
+
 /// The models of an ensemble, each once, in the order of [`MODELS`].
 #[derive(Clone)]
-pub struct ModelSet(Vec<&'static dyn Model>);
+pub struct ModelSet {
+    models: Vec<&'static dyn Model>,
+    /// Whether somebody named them, rather than taking all.
+    named: bool,
+}
 
 impl ModelSet {
     /// The models of these names; naive takes part in every run as the yardstick, in the ensemble only if named.
@@ -109,28 +157,39 @@ impl ModelSet {
             });
         }
         let is_named = |model: &&&'static dyn Model| named.iter().any(|other| other.name() == model.name());
-        Ok(ModelSet(MODELS.iter().filter(is_named).copied().collect()))
+        Ok(ModelSet { models: MODELS.iter().filter(is_named).copied().collect(), named: true })
     }
 
     /// Every model.
     pub fn all() -> ModelSet {
-        ModelSet(MODELS.to_vec())
+        ModelSet { models: MODELS.to_vec(), named: false }
     }
 
     /// A set of models that are not in the list, for tests of what models may do.
     #[cfg(test)]
     pub(super) fn of(models: &[&'static dyn Model]) -> ModelSet {
-        ModelSet(models.to_vec())
+        ModelSet { models: models.to_vec(), named: true }
     }
 
     /// The models.
     pub fn models(&self) -> &[&'static dyn Model] {
-        &self.0
+        &self.models
+    }
+
+    /// Whether there is one among them that a season makes a difference to.
+    pub fn know_seasons(&self) -> bool {
+        self.models.iter().any(|model| model.name() != NAIVE)
+    }
+
+    /// Those for a series with seasons or without: without one, a model that needs one stays away unless it was named.
+    pub fn of_series(&self, seasonal: bool) -> Vec<&'static dyn Model> {
+        let takes_part = |model: &&&'static dyn Model| seasonal || self.named || !model.needs_season();
+        self.models.iter().filter(takes_part).copied().collect()
     }
 
     /// Their names.
     pub fn names(&self) -> Vec<&'static str> {
-        self.0.iter().map(|model| model.name()).collect()
+        self.models.iter().map(|model| model.name()).collect()
     }
 }
 
@@ -152,8 +211,17 @@ pub struct Request {
     pub levels: Vec<Level>,
     /// The ensemble's models.
     pub models: ModelSet,
+    /// The seasons that the series may have.
+    pub season_lengths: SeasonLengths,
     /// The seed from which those of the tickers and models are derived.
     pub seed: Seed,
     /// What members' times are measured with.
     pub clock: Clock,
+}
+
+impl Request {
+    /// The lengths of the seasons to look for in a series of this frequency: none where no model is asked that knows any.
+    pub(crate) fn season_lengths_of(&self, frequency: &Frequency) -> Vec<usize> {
+        if self.models.know_seasons() { self.season_lengths.of(frequency) } else { Vec::new() }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::request::{Clock, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request};
+use super::request::{Clock, DEFAULT_LEVEL, Horizon, Level, ModelSet, Request, SeasonLengths};
 use crate::panel::{PriceRow, Series, Timestamp};
 use crate::task::Seed;
 use crate::{Error, Result};
@@ -21,14 +21,15 @@ pub struct ValueOptions {
     level: Level,
     seed: Seed,
     history: usize,
+    season_lengths: SeasonLengths,
     ticker: String,
 }
 
 impl ValueOptions {
     /// The keys, each of which may be left out.
-    const KEYS: [&str; 5] = ["models", "level", "history", "seed", "ticker"];
+    const KEYS: [&str; 6] = ["models", "level", "history", "season_lengths", "seed", "ticker"];
 
-    /// Reads `{"models": ["naive", "theta"], "level": 0.9, "history": 1000, "seed": 7, "ticker": "AAPL"}`.
+    /// Reads `{"models": ["naive", "theta"], "level": 0.9, "history": 1000, "season_lengths": [12], "seed": 7, "ticker": "AAPL"}`.
     ///
     /// # Errors
     /// [`Error::UnknownName`] for a key that is none, [`Error::InvalidArgument`] for a value of the wrong kind.
@@ -38,6 +39,7 @@ impl ValueOptions {
             level: Level::new(DEFAULT_LEVEL)?,
             seed: Seed(DEFAULT_SEED),
             history: usize::MAX,
+            season_lengths: SeasonLengths::told(&[])?,
             ticker: ANONYMOUS.to_owned(),
         };
         if value.is_null() {
@@ -68,6 +70,12 @@ impl ValueOptions {
                 let count = count.ok_or_else(expected("history", "at least 2 prices"))?;
                 self.history = usize::try_from(count).unwrap_or(usize::MAX);
             }
+            "season_lengths" => {
+                let lengths: Option<Vec<i64>> =
+                    value.as_array().and_then(|lengths| lengths.iter().map(Value::as_i64).collect());
+                let lengths = lengths.ok_or_else(expected("season_lengths", "an array of whole numbers"))?;
+                self.season_lengths = SeasonLengths::told(&lengths)?;
+            }
             "seed" => self.seed = Seed(value.as_u64().ok_or_else(expected("seed", "a number from 0"))?),
             "ticker" => self.ticker = value.as_str().ok_or_else(expected("ticker", "a name"))?.to_owned(),
             _ => {
@@ -88,7 +96,14 @@ impl ValueOptions {
 
     /// What is asked of the forecast.
     pub fn request(&self, horizon: Horizon, clock: Clock) -> Request {
-        Request { horizon, levels: vec![self.level], models: self.models.clone(), seed: self.seed, clock }
+        Request {
+            horizon,
+            levels: vec![self.level],
+            models: self.models.clone(),
+            season_lengths: self.season_lengths.clone(),
+            seed: self.seed,
+            clock,
+        }
     }
 
     /// The series of these prices, oldest first.
@@ -125,7 +140,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read_and_no_other() {
-        let all = json!({"models": ["naive"], "level": 0.9, "history": 10, "seed": 7, "ticker": "A"});
+        let all = json!({"models": ["naive"], "level": 0.9, "history": 10, "season_lengths": [7], "seed": 7, "ticker": "A"});
         assert_eq!(all.as_object().unwrap().len(), ValueOptions::KEYS.len());
         let options = ValueOptions::from_json(&all).unwrap();
         let request = options.request(Horizon::new(3).unwrap(), || std::time::Duration::ZERO);
@@ -134,13 +149,17 @@ mod tests {
             (vec!["naive"], Seed(7), 0.9)
         );
         assert_eq!(options.series(&[1.0; 30]).unwrap().close().len(), 10);
-        assert_eq!(options.ticker(), "A");
+        assert_eq!((options.ticker(), request.season_lengths.lengths()), ("A", Some([7].as_slice())));
         for wrong in [
             json!({"models": "naive"}),
             json!({"models": [1]}),
             json!({"level": "x"}),
             json!({"level": 80}),
             json!({"history": 1}),
+            json!({"season_lengths": 12}),
+            json!({"season_lengths": [1]}),
+            json!({"season_lengths": [2.5]}),
+            json!({"season_lengths": [2, 3, 4, 5, 6]}),
             json!({"seed": -1}),
             json!({"ticker": 5}),
             json!([]),

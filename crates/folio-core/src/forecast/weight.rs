@@ -19,7 +19,8 @@ use crate::task::{Cancel, Cancelled};
 use crate::work;
 
 /// A step's errors are pooled with those of so many steps before it, so that weights change smoothly. Never with later
-/// ones: which of those there are depends on the horizon.
+/// ones: which of those there are depends on the horizon. Where the series has a season they are not pooled: the last price is
+/// good a season ahead and bad before.
 pub(super) const POOLED_STEPS: usize = 4;
 
 /// A statistic up to this is what the best of several equal members shows over another.
@@ -39,13 +40,16 @@ pub(super) fn assign(
     members: &mut [(&'static str, &mut MemberFit)],
     stride: usize,
     horizon: usize,
+    seasonal: bool,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
+    let pooled = if seasonal { 0 } else { POOLED_STEPS };
     let rows: usize = members.iter().map(|(_, member)| member.errors.len()).sum();
-    let mut scores = unvalidated(members);
+    let mut scores = unvalidated(members, seasonal);
     for step in work::watched(0..horizon, UNITS * (rows + members.len()), cancel) {
         let step = step?;
-        let losses: Vec<Vec<f64>> = members.iter().map(|(_, member)| losses(&member.errors, step)).collect();
+        let losses: Vec<Vec<f64>> =
+            members.iter().map(|(_, member)| losses(&member.errors, step, pooled)).collect();
         // Beyond the last step that has an outcome its weights hold on.
         if losses.iter().any(|losses| !losses.is_empty()) {
             scores = likelihoods(&losses, stride, step + 1);
@@ -58,10 +62,12 @@ pub(super) fn assign(
     Ok(())
 }
 
-/// Without validation: the last price, or all alike where it is not asked for.
-fn unvalidated(members: &[(&'static str, &mut MemberFit)]) -> Vec<f64> {
-    let has_naive = members.iter().any(|(name, _)| *name == NAIVE);
-    members.iter().map(|(name, _)| f64::from(u8::from(!has_naive || *name == NAIVE))).collect()
+/// Without validation: the last price, or all alike where it is not asked for. Where the series has a season, all that know
+/// it alike.
+fn unvalidated(members: &[(&'static str, &mut MemberFit)], seasonal: bool) -> Vec<f64> {
+    let is = |(name, _): &(&'static str, &mut MemberFit)| (*name == NAIVE) != seasonal;
+    let some = members.iter().any(is);
+    members.iter().map(|member| f64::from(u8::from(!some || is(member)))).collect()
 }
 
 /// The likelihood that each member is as good as the best.
@@ -88,8 +94,8 @@ fn likelihoods(losses: &[Vec<f64>], stride: usize, step: usize) -> Vec<f64> {
 
 /// From each origin that has an outcome at `step`, the mean absolute error there and shortly before. Divided by the root
 /// of the step: a random walk's error grows with it, and no step shall drown another.
-fn losses(errors: &[Vec<f64>], step: usize) -> Vec<f64> {
-    let low = step.saturating_sub(POOLED_STEPS);
+fn losses(errors: &[Vec<f64>], step: usize, pooled: usize) -> Vec<f64> {
+    let low = step.saturating_sub(pooled);
     let loss = |row: &Vec<f64>| {
         let near = row.get(low..=step)?.iter().zip(low + 1..);
         let sum: f64 = near.map(|(error, at)| error.abs() / (at as f64).sqrt()).sum();

@@ -19,6 +19,17 @@ impl Model for Naive {
         2
     }
 
+    /// The last price it stays, whatever the season: all else is compared with it.
+    fn fit_seasonal(
+        &self,
+        y: &[f64],
+        _seasons: &[usize],
+        horizon: usize,
+        task: &Task,
+    ) -> Option<Result<Box<dyn Fitted>, Failure>> {
+        Some(self.fit(y, horizon, task))
+    }
+
     fn fit(&self, y: &[f64], _horizon: usize, task: &Task) -> Result<Box<dyn Fitted>, Failure> {
         require_observations(self, y)?;
         task.cancel.check()?;

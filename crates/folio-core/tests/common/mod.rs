@@ -5,7 +5,7 @@ pub mod pool;
 
 use std::time::Duration;
 
-use folio_core::forecast::{Horizon, Level, ModelSet, Request};
+use folio_core::forecast::{Horizon, Level, ModelSet, Request, SeasonLengths};
 use folio_core::panel::{PriceRow, Series, Timestamp};
 use folio_core::task::{Cancel, Seed, Task};
 use rand_core::Rng;
@@ -24,6 +24,7 @@ pub fn request(models: &[&str], horizon: i64) -> Request {
         horizon: Horizon::new(horizon).unwrap(),
         levels: vec![Level::new(0.8).unwrap()],
         models: if models.is_empty() { ModelSet::all() } else { ModelSet::new(models).unwrap() },
+        season_lengths: SeasonLengths::default(),
         seed: Seed(42),
         clock: || Duration::ZERO,
     }

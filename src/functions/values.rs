@@ -91,7 +91,7 @@ fn composite(ensemble: &Ensemble) -> Result<ForecastResult> {
     tuple.set_by_name("forecast", column(|step| step.forecast)).map_err(|error| internal(&error))?;
     tuple.set_by_name("lower", column(|step| step.lower)).map_err(|error| internal(&error))?;
     tuple.set_by_name("upper", column(|step| step.upper)).map_err(|error| internal(&error))?;
-    tuple.set_by_name("status", status(&ensemble)).map_err(|error| internal(&error))?;
+    tuple.set_by_name("status", status(ensemble)).map_err(|error| internal(&error))?;
     Ok(ForecastResult(tuple))
 }
 

@@ -51,7 +51,7 @@ pub const READERS: &[(&str, &str)] = &[
     ("value_at_risk", "SELECT count(*) FROM value_at_risk('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),
     (
         "var_evaluate",
-        "SELECT count(*) FROM var_evaluate('{\"A\": 0.5, \"BB\": 0.5}', origins => 3, history => 80, prices => '@')",
+        "SELECT count(*) FROM var_evaluate('{\"A\": 0.5, \"BB\": 0.5}', origins => 3, history => 50, prices => '@')",
     ),
     (
         "stress",

@@ -40,6 +40,7 @@ impl Arguments {
             market_caps: self
                 .market_caps
                 .as_ref()
+                .filter(|Json(caps)| !caps.is_null())
                 .map(|Json(caps)| MarketCaps::from_json(caps))
                 .transpose()?,
             prior: self.prior.as_deref().map(Prior::parse).transpose()?,

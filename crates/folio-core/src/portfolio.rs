@@ -6,6 +6,7 @@
 
 pub mod allocation;
 pub mod backtest;
+pub mod benchmark;
 pub mod black_litterman;
 pub mod covariance;
 pub mod frontier;

@@ -31,6 +31,8 @@ sql_function! {
             tickers: Some(Names(names)),
             // Nothing here is of a year, so there is nothing to say of its periods.
             periods_per_year: Some(1.0),
+            // Losses that were, and none that are made up for a ticker that was not there.
+            alignment: Some(Text("common".to_owned())),
             ..arguments
         };
         let rows = arguments.compute(move |returns, cancel| request.rows(returns, cancel))?;

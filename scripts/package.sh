@@ -16,7 +16,7 @@ export SOURCE_DATE_EPOCH
 # Debian's names for who made a package.
 DEBFULLNAME=${DEBFULLNAME:-The pg_folio developers}
 DEBEMAIL=${DEBEMAIL:-$(git log -1 --format=%ae 2>/dev/null || echo root@localhost)}
-most_bytes=15000000
+most_bytes=20000000 # of which XGBoost is half
 unlinted=()
 
 # --- the build --------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ pub mod chart;
 pub mod desk;
 pub mod evaluate;
 pub mod forecast;
+pub mod past_prices;
 pub mod periods;
 pub mod portfolio;
 pub mod run;

@@ -12,6 +12,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use super::bounded::bounded;
 use super::budget;
 use super::datum::Text;
 use super::encoding;
@@ -26,6 +27,9 @@ use super::timestamp::from_micros;
 /// The longest ticker, in bytes: longer than the longest identifiers of instruments, short enough that names need no memory
 /// to speak of.
 const MAX_TICKER_BYTES: usize = 1024;
+
+/// How much of one that is longer an error shows.
+const SHOWN_OF_TICKER: usize = 40;
 
 /// What a ticker takes while its prices are read beside its letters and rows: its place in the map.
 const TICKER_BYTES: usize = 128;
@@ -267,14 +271,10 @@ fn name_bytes(source: &PriceRelation, ticker: &str) -> Result<usize> {
     if ticker.len() <= MAX_TICKER_BYTES {
         return Ok(TICKER_BYTES + 2 * ticker.len());
     }
-    let begin: String = ticker.chars().take(40).collect();
     Err(Report::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("a ticker of price relation {} is too long", source.name),
-        format!(
-            "It begins with \"{begin}\" and has {} bytes; at most {MAX_TICKER_BYTES} are allowed.",
-            ticker.len()
-        ),
+        format!("Found: \"{}\". At most {MAX_TICKER_BYTES} bytes are allowed.", bounded(ticker, SHOWN_OF_TICKER, 0)),
         "Read from a view with a shorter ticker: an exchange's symbol, an ISIN or another identifier.",
     ))
 }

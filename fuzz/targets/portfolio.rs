@@ -184,7 +184,10 @@ fn with_views(request: &Request, returns: &ReturnPanel, input: &Input) {
     if let Some(allocation) = answer(black_litterman(request, returns, &watched())) {
         assert_sound(&allocation, request, input);
         for view in &allocation.views {
-            assert_finite("a view", [&view.view_return, &view.prior_return, &view.posterior_return, &view.pull]);
+            assert_finite(
+                "a view",
+                [&view.view_return, &view.prior_return, &view.posterior_return, &view.pull],
+            );
         }
     }
 }
@@ -209,7 +212,10 @@ fn without_views(mut request: Request, returns: &ReturnPanel, input: &Input) {
 fn assert_sound(allocation: &Allocation, request: &Request, input: &Input) {
     let weights: Vec<f64> = allocation.holdings.iter().map(|holding| holding.weight).collect();
     assert_finite("a weight", &weights);
-    assert_finite("a number", [&allocation.expected_return, &allocation.volatility, &allocation.tracking_error]);
+    assert_finite(
+        "a number",
+        [&allocation.expected_return, &allocation.volatility, &allocation.tracking_error],
+    );
     for holding in &allocation.holdings {
         let numbers = [holding.market_weight, holding.prior_return, holding.posterior_return];
         assert_finite("a holding", numbers.iter().chain(&holding.risk_contribution));
@@ -245,7 +251,10 @@ fn shares(weights: &BTreeMap<String, f64>, input: &Input) {
 
 fn frontier(request: &Request, returns: &ReturnPanel) {
     for point in answer(efficient_frontier(request, returns, 5, &watched())).into_iter().flatten() {
-        assert_finite("a point", [&point.expected_return, &point.volatility].into_iter().chain(&point.weights));
+        assert_finite(
+            "a point",
+            [&point.expected_return, &point.volatility].into_iter().chain(&point.weights),
+        );
     }
 }
 
@@ -280,7 +289,13 @@ fn matrices(input: &Input) {
             let p = Array2::from_shape_fn((1, size), |(_, j)| input.returns[0][j]);
             let (q, omega) = (ndarray::arr1(&[input.numbers[2]]), ndarray::arr2(&[[input.numbers[3]]]));
             let posterior = bl_posterior(
-                fixed.matrix.view(), prior.view(), p.view(), q.view(), omega.view(), Tau::default(), &watched(),
+                fixed.matrix.view(),
+                prior.view(),
+                p.view(),
+                q.view(),
+                omega.view(),
+                Tau::default(),
+                &watched(),
             );
             if let Some(posterior) = answer(posterior) {
                 assert_finite("a mean", &posterior.mean);

@@ -111,7 +111,10 @@ fn of_the_future(panel: &PricePanel, input: &Input) {
         let Some(ensemble) = answer(report.outcome) else { continue };
         for step in &ensemble.steps {
             assert_finite("a forecast", [&step.lower, &step.forecast, &step.upper]);
-            assert!(0.0 <= step.lower && step.lower <= step.forecast && step.forecast <= step.upper, "{step:?}");
+            assert!(
+                0.0 <= step.lower && step.lower <= step.forecast && step.forecast <= step.upper,
+                "{step:?}"
+            );
         }
         let times: Vec<Timestamp> = ensemble.steps.iter().filter_map(|step| step.ts).collect();
         assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
@@ -143,7 +146,10 @@ fn of_risk(panel: PricePanel, input: &Input) {
     for report in reports.expect("a report of each ticker") {
         let Some(ensemble) = answer(report.outcome) else { continue };
         for step in &ensemble.steps {
-            assert_finite("a volatility", [&step.lower, &step.volatility, &step.mean_volatility, &step.upper]);
+            assert_finite(
+                "a volatility",
+                [&step.lower, &step.volatility, &step.mean_volatility, &step.upper],
+            );
             assert!(step.lower <= step.upper, "{step:?}");
         }
     }

@@ -19,9 +19,9 @@ BEGIN
     END LOOP;
     -- PUBLIC too gets no more than is granted below and with each table.
     FOR granted IN
-        SELECT format('TABLE %s', c.oid::regclass) AS object, acl.privilege_type
+        SELECT format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass) AS object, acl.privilege_type
         FROM pg_class AS c, aclexplode(c.relacl) AS acl
-        WHERE c.relnamespace = '@extschema@'::regnamespace AND acl.grantee = 0 AND c.relkind <> 'S' AND acl.privilege_type <> 'SELECT'
+        WHERE c.relnamespace = '@extschema@'::regnamespace AND acl.grantee = 0 AND (c.relkind = 'S' OR acl.privilege_type <> 'SELECT')
     LOOP
         EXECUTE format('REVOKE %s ON %s FROM PUBLIC', granted.privilege_type, granted.object);
     END LOOP;

@@ -274,7 +274,10 @@ fn name_bytes(source: &PriceRelation, ticker: &str) -> Result<usize> {
     Err(Report::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("a ticker of price relation {} is too long", source.name),
-        format!("Found: \"{}\". At most {MAX_TICKER_BYTES} bytes are allowed.", bounded(ticker, SHOWN_OF_TICKER, 0)),
+        format!(
+            "Found: \"{}\". At most {MAX_TICKER_BYTES} bytes are allowed.",
+            bounded(ticker, SHOWN_OF_TICKER, 0)
+        ),
         "Read from a view with a shorter ticker: an exchange's symbol, an ISIN or another identifier.",
     ))
 }

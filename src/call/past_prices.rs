@@ -28,7 +28,11 @@ pub struct Span {
 ///
 /// # Errors
 /// Where they take more than folio.memory_limit: a relation may have rows without end.
-pub fn between(role: pg_sys::Oid, relation: &str, span: Span) -> Result<HeldBy<std::vec::IntoIter<PastPrice>>> {
+pub fn between(
+    role: pg_sys::Oid,
+    relation: &str,
+    span: Span,
+) -> Result<HeldBy<std::vec::IntoIter<PastPrice>>> {
     as_role(role, || {
         let statement = statement(&PriceRelation::find(Some(stored(relation)?), "")?);
         let Span { tickers, first, last, time_zone } = span;

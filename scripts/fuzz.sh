@@ -5,10 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 need_setup
 minutes=${1:-10}
-[ $# -lt 2 ] || shift
+targets=("${@:2}")
 work=$ROOT/target/fuzz
-targets=("$@")
-[ $# -gt 0 ] && [ "$1" != "$minutes" ] || mapfile -t targets < <(cd fuzz/targets && printf '%s\n' *.rs | sed 's/\.rs$//')
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cd fuzz/targets && printf '%s\n' *.rs | sed 's/\.rs$//')
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
   say "Installing cargo-fuzz into target/tools (2 minutes)"

@@ -30,9 +30,8 @@ export XDG_CACHE_HOME=$ROOT/target/cache
 # crate, and so would compile all of them a second time.
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND=1
 
-[ -d "$ROOT/target/tools/bin" ] && PATH="$ROOT/target/tools/bin:$PATH"
-[ -d "${CARGO_HOME:-$HOME/.cargo}/bin" ] && PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
-export PATH
+# Whether they are there yet or not: setup.sh fills the first, and goes on with what it has put there.
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$ROOT/target/tools/bin:$PATH"
 
 # --- what a person reads --------------------------------------------------------------------------------------------
 

@@ -349,3 +349,16 @@ fn a_cancelled_evaluation_says_so() {
     let while_it_runs = Cancel::polling(|| true);
     assert_eq!(evaluate(panel(), &evaluation, &Inline, &while_it_runs).unwrap_err(), Error::Cancelled);
 }
+
+#[test]
+fn however_short_the_history_enough_is_read_for_every_origin() {
+    for history in [2, 50, 66, 67, 68, 300] {
+        let schedule = Schedule { stride: Some(7), gap: 4, ..months(3, history) };
+        let request = request(&["naive"], 5);
+        let prices = Evaluation::new(request.clone(), &schedule).unwrap().prices();
+        let record = one(&prices_of(&walk(7, prices)), &request, &schedule);
+        let mut origins: Vec<usize> = record.scored.iter().map(|scored| scored.origin).collect();
+        origins.dedup();
+        assert_eq!(origins.len(), 3, "history {history}");
+    }
+}

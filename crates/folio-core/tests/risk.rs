@@ -162,3 +162,17 @@ fn refits_are_rarer_and_nothing_else_changes() {
     let too_many = Schedule { origins: 0, stride: None, refit_every: 1, history: 600 };
     assert!(matches!(Evaluation::new(request(&[], 5), &too_many), Err(Error::InvalidArgument { .. })));
 }
+
+#[test]
+fn however_short_the_history_enough_is_read_for_every_origin() {
+    let (ticker, y) = common::log_prices().remove(0);
+    for history in [2, 50, 67, 68, 69, 300] {
+        let schedule = Schedule { origins: 3, stride: Some(7), refit_every: 1, history };
+        let evaluation = Evaluation::new(request(&["ewma"], 5), &schedule).unwrap();
+        let prices = common::prices_of(&y[..evaluation.prices()]);
+        let panel = vec![bars(common::column(&ticker, &prices))];
+        let summary = evaluate(panel, &evaluation, Summary::default(), &Inline, &Cancel::default());
+        let rows = summary.unwrap().rows(evaluation.stride(), &Cancel::default()).unwrap();
+        assert!(!rows.is_empty() && rows.iter().all(|row| row.n == 3), "history {history}: {rows:?}");
+    }
+}

@@ -97,3 +97,16 @@ fn what_makes_no_sense_is_refused() {
     assert!(matches!(evaluation.scores(&panel, &cancelled), Err(Error::Cancelled)));
     assert_eq!(evaluation.prices(), 300 + 9 + 1);
 }
+
+#[test]
+fn however_short_the_history_enough_is_read_for_every_origin() {
+    let all = returns_of(&["AAPL", "KO"]);
+    for history in [2, 50, 100, 101, 102, 300] {
+        let schedule = TailSchedule { origins: 3, stride: Some(7), history };
+        let evaluation = TailEvaluation::new(request(0.9, 5, Some("historical")), &schedule).unwrap();
+        // So many prices have one return less.
+        let read = all.during(all.days().len() + 1 - evaluation.prices()..all.days().len());
+        let found = evaluation.scores(&read, &Cancel::default()).unwrap().remove(0);
+        assert_eq!(found.n + found.missing.map_or(0, |(origins, _)| origins), 3, "history {history}");
+    }
+}

@@ -100,10 +100,10 @@ impl Evaluation {
         })
     }
 
-    /// How many of a ticker's newest prices it reads.
+    /// How many of a ticker's newest prices it reads: however few a fit sees, the first origin has a whole history.
     pub fn prices(&self) -> usize {
-        self.history
-            .saturating_add(self.gap + (self.origins - 1) * self.stride + self.request.horizon.steps())
+        let first = self.history.max(Split::shortest_history());
+        first.saturating_add(self.gap + (self.origins - 1) * self.stride + self.request.horizon.steps())
     }
 
     /// Trading days from one origin to the next.

@@ -95,9 +95,10 @@ impl TailEvaluation {
         })
     }
 
-    /// How many of the newest prices it reads.
+    /// How many of the newest prices it reads: however few a forecast sees, the first origin lies behind [`FEWEST`] returns.
     pub fn prices(&self) -> usize {
-        self.history.saturating_add((self.origins - 1) * self.stride + self.request.horizon())
+        let first = self.history.max(FEWEST + 1);
+        first.saturating_add((self.origins - 1) * self.stride + self.request.horizon())
     }
 
     /// The tickers that have a weight.

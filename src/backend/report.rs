@@ -8,6 +8,7 @@ use std::fmt;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
+use super::bounded::bounded;
 use super::{encoding, memory};
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
@@ -79,8 +80,8 @@ impl Report {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Report {
-        let (detail, hint) = (Some(bounded(detail.into())), Some(bounded(hint.into())));
-        Report { state, message: bounded(message.into()), detail, hint, context: None }
+        let (detail, hint) = (Some(readable(detail.into())), Some(readable(hint.into())));
+        Report { state, message: readable(message.into()), detail, hint, context: None }
     }
 
     /// What a call ends with to which the system has refused memory.
@@ -120,20 +121,14 @@ impl Report {
     }
 }
 
-/// How much of a text is shown that is longer than all of it: its begin, and its end, where the sentence goes on behind a long
-/// value.
+/// How much is shown of a text of ours with whatever a user gave in it: its begin, and its end, where the sentence goes on
+/// behind a long value. One that is little longer is shown whole.
 const LONGEST_TEXT: usize = 1_000;
 const SHOWN_OF_BEGIN: usize = 300;
 const SHOWN_OF_END: usize = 200;
 
-/// A text of ours with whatever a user gave in it, cut with its length where that is long.
-fn bounded(text: String) -> String {
-    if text.len() <= LONGEST_TEXT {
-        return text;
-    }
-    let (begin, end) =
-        (text.floor_char_boundary(SHOWN_OF_BEGIN), text.ceil_char_boundary(text.len() - SHOWN_OF_END));
-    format!("{}... ({} bytes in all) ...{}", &text[..begin], text.len(), &text[end..])
+fn readable(text: String) -> String {
+    if text.len() <= LONGEST_TEXT { text } else { bounded(&text, SHOWN_OF_BEGIN, SHOWN_OF_END) }
 }
 
 /// The value, or the error raised: what every SQL function ends with.

@@ -121,7 +121,7 @@ BEGIN
         PERFORM folio_internal.refresh_value(p);
     END IF;
     PERFORM folio_internal.end_time_limit();
-EXCEPTION WHEN OTHERS OR query_canceled THEN
+EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
     GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
     IF folio_internal.end_time_limit() THEN
         state := '57014';
@@ -131,10 +131,13 @@ EXCEPTION WHEN OTHERS OR query_canceled THEN
     ELSIF state = '57014' THEN
         RAISE; -- the caller's own cancel
     END IF;
+    -- A function of his may raise texts of any length.
+    message := folio_internal.bounded(message, 1000);
     INSERT INTO @extschema@.run AS run (kind, portfolio_id, settings, status, finished_at, sqlstate)
     VALUES ('outcome', p.portfolio_id, jsonb_build_object('prices', prices), 'failed', clock_timestamp(), state)
     RETURNING run.run_id INTO run_id;
-    INSERT INTO @extschema@.failure VALUES (run_id, message, nullif(detail, ''), nullif(hint, ''));
+    INSERT INTO @extschema@.failure
+    VALUES (run_id, message, nullif(folio_internal.bounded(detail, 1000), ''), nullif(folio_internal.bounded(hint, 1000), ''));
     RAISE WARNING 'the outcomes of % are as they were: %', coalesce(format('portfolio "%s"', p.name), format('forecasts from %s', prices)), message;
 END $$;
 

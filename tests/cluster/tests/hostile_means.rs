@@ -98,6 +98,53 @@ fn a_relation_without_end_costs_others_a_limited_time_and_memory() {
     run(&mut session, "SELECT pg_sleep(1.5)");
 }
 
+/// Functions of mallory's that fail in ways which are not like other failures, and the SQLSTATE that is written down.
+const FAILING: [(&str, &str); 7] = [
+    ("RAISE EXCEPTION 'feigned' USING ERRCODE = 'query_canceled'", "38000"),
+    ("ASSERT false", "P0004"),
+    ("RAISE EXCEPTION 'feigned' USING ERRCODE = 'admin_shutdown'", "57P01"),
+    ("RAISE EXCEPTION 'feigned' USING ERRCODE = 'data_corrupted'", "XX001"),
+    ("RAISE EXCEPTION '%', repeat('x', 30000000) USING DETAIL = repeat('x', 30000000)", "P0001"),
+    ("RETURN stash.failing()", "54001"),
+    ("PERFORM pg_cancel_backend(pg_backend_pid())", "42501"),
+];
+
+#[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
+fn no_way_to_fail_stops_what_is_others() {
+    let (_database, mut session) = database();
+    two_owners(&mut session);
+    run(
+        &mut session,
+        "SET ROLE mallory; CREATE FUNCTION stash.failing() RETURNS boolean LANGUAGE sql AS 'SELECT true';
+         CREATE VIEW stash.failing AS SELECT ticker, ts, close FROM public.prices WHERE stash.failing();
+         UPDATE folio.portfolio SET prices = 'stash.failing' WHERE name = 'his'; RESET ROLE;
+         CREATE VIEW public.right_prices AS SELECT * FROM public.prices; GRANT SELECT ON public.right_prices TO alice;
+         UPDATE folio.portfolio SET prices = 'public.right_prices' WHERE name = 'hers'",
+    );
+    for (body, expected) in FAILING {
+        run(
+            &mut session,
+            &format!(
+                "SET ROLE mallory;
+                 CREATE OR REPLACE FUNCTION stash.failing() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN true; END $$; RESET ROLE;
+                 DELETE FROM folio.value WHERE portfolio_id = 1; DELETE FROM folio.run WHERE kind = 'outcome'"
+            ),
+        );
+        run(&mut session, "CALL refresh_outcomes()");
+        assert_ne!(
+            text(&mut session, "SELECT count(*)::text FROM folio.value WHERE portfolio_id = 1"),
+            "0",
+            "{body}"
+        );
+        let failed = "SELECT string_agg(DISTINCT coalesce(portfolio, 'none') || ' ' || sqlstate, ', ') FROM run_history WHERE kind = 'outcome' AND status = 'failed'";
+        assert!(text(&mut session, failed).contains(&format!("his {expected}")), "{body}: {}", text(&mut session, failed));
+        assert!(!text(&mut session, failed).contains("hers"), "{body}: {}", text(&mut session, failed));
+        let longest = "SELECT (max(octet_length(concat(message, detail, hint))) < 5000)::text FROM folio.failure";
+        assert_eq!(text(&mut session, longest), "true", "{body}");
+    }
+}
+
 #[test]
 #[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn many_relations_without_end_cost_no_more_than_one() {

@@ -100,6 +100,7 @@ fn of_the_future(panel: &PricePanel, input: &Input) {
         horizon: Horizon::new(input.horizon).expect("steps"),
         levels: vec![Level::new(input.level).expect("a level")],
         models: ModelSet::new(&input.models).expect("names of models"),
+        season_lengths: forecast::SeasonLengths::default(),
         seed: Seed(1),
         clock: || Duration::ZERO,
     };

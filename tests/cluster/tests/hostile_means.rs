@@ -31,7 +31,7 @@ const ENDLESS: [(&str, &str); 5] = [
     ),
     (
         "rows that nobody asks for",
-        "SELECT 'ZZZ' AS ticker, date '2022-11-02' AS ts, 1.0 AS close FROM generate_series(1, 1000000000000)",
+        "SELECT 'ZZZ' || n AS ticker, date '2022-11-02' AS ts, 1.0 AS close FROM generate_series(1, 1000000000000) AS n",
     ),
     ("sleep", "SELECT 'AAPL' AS ticker, date '2022-11-02' AS ts, 1.0 AS close FROM pg_sleep(1000000)"),
     (
@@ -138,9 +138,14 @@ fn no_way_to_fail_stops_what_is_others() {
             "{body}"
         );
         let failed = "SELECT string_agg(DISTINCT coalesce(portfolio, 'none') || ' ' || sqlstate, ', ') FROM run_history WHERE kind = 'outcome' AND status = 'failed'";
-        assert!(text(&mut session, failed).contains(&format!("his {expected}")), "{body}: {}", text(&mut session, failed));
+        assert!(
+            text(&mut session, failed).contains(&format!("his {expected}")),
+            "{body}: {}",
+            text(&mut session, failed)
+        );
         assert!(!text(&mut session, failed).contains("hers"), "{body}: {}", text(&mut session, failed));
-        let longest = "SELECT (max(octet_length(concat(message, detail, hint))) < 5000)::text FROM folio.failure";
+        let longest =
+            "SELECT (max(octet_length(concat(message, detail, hint))) < 5000)::text FROM folio.failure";
         assert_eq!(text(&mut session, longest), "true", "{body}");
     }
 }
@@ -203,7 +208,7 @@ fn rows_in_an_open_transaction_are_not_waited_for_without_end() {
          UPDATE folio.outcome SET actual = 3; UPDATE folio.value SET value = 4",
     );
     run(&mut session, "SET folio.refresh_timeout = '300ms'; CALL refresh_outcomes()");
-    let failed = "SELECT string_agg(DISTINCT coalesce(portfolio, 'forecasts') || ' ' || sqlstate, ', ' ORDER BY 1) FROM run_history WHERE kind = 'outcome' AND status = 'failed'";
+    let failed = "SELECT string_agg(DISTINCT coalesce(portfolio, 'forecasts') || ' ' || sqlstate, ', ') FROM run_history WHERE kind = 'outcome' AND status = 'failed'";
     assert_eq!(text(&mut session, failed), "forecasts 57014, his 57014");
     allowed(&mut session, "alice", "CALL rebalance('hers', force => true)");
     run(&mut his, "ROLLBACK");
@@ -239,8 +244,8 @@ fn default_privileges_give_nobody_the_desks_tables() {
         let open = format!(
             "SELECT concat((SELECT string_agg(oid::regprocedure::text, ' ') FROM pg_proc WHERE pronamespace = 'folio_internal'::regnamespace
                      AND has_function_privilege('{role}', oid, 'EXECUTE') AND proname NOT IN ('require_desk', 'refuse', 'jobs')),
-                (SELECT string_agg(oid::regclass::text, ' ') FROM pg_class WHERE relkind = 'S' AND relnamespace = 'folio'::regnamespace
-                     AND has_sequence_privilege('{role}', oid, 'USAGE, UPDATE')))"
+                (SELECT string_agg(oid::regclass::text, ' ') FROM pg_class WHERE relnamespace = 'folio'::regnamespace
+                     AND CASE WHEN relkind = 'S' THEN has_sequence_privilege('{role}', oid, 'USAGE, UPDATE') END))"
         );
         assert_eq!(text(&mut session, &open), "", "{role}");
     }
@@ -302,8 +307,11 @@ fn no_way_of_reading_shows_what_is_somebody_elses() {
         let seen = all_cells(&mut his, statement);
         assert!(!seen.contains("hers_secret") && !seen.contains("12.34"), "{statement}: {seen}");
     }
-    // The owner of a view or function is not who looks: mallory's own rights, whoever calls.
-    let seen = all_cells(&mut session, "SELECT * FROM stash.as_mallory; SELECT * FROM stash.definer()");
+    // The owner of such a function is not who looks: mallory's own rights, whoever calls.
+    let seen = all_cells(
+        &mut session,
+        "SELECT * FROM stash.definer(); REFRESH MATERIALIZED VIEW stash.copied; TABLE stash.copied",
+    );
     assert!(!seen.contains("hers_secret"), "{seen}");
     for copy in ["COPY folio.portfolio TO STDOUT", "COPY (TABLE folio.portfolio) TO STDOUT"] {
         let mut copied = String::new();
@@ -393,8 +401,11 @@ fn who_takes_an_old_name_takes_nothing_else() {
         ),
     );
     // The job of pg_cron is of a user by his name, so it would run as the new one.
+    let runs = "SELECT count(*)::text FROM folio.run";
+    let before = text(&mut session, runs);
+    allowed(&mut session, &old, "CALL rebalance_portfolio(1)");
+    assert_eq!(text(&mut session, runs), before, "to him there is no such portfolio");
     for (statement, state) in [
-        ("CALL rebalance_portfolio(1)", "42501"),
         ("CALL rebalance('kept')", "42704"),
         ("SELECT drop_portfolio('kept')", "42704"),
         ("SELECT unschedule_rebalance('kept')", "42704"),
@@ -416,7 +427,7 @@ fn who_takes_an_old_name_takes_nothing_else() {
     assert_eq!(text(&mut session, hers), before);
     allowed(&mut session, "alice", "CALL rebalance('hers', force => true)");
     run(&mut session, "CALL refresh_outcomes()");
-    assert_eq!(refused(&mut session, "mallory", "CALL rebalance('his')"), "42501");
+    allowed(&mut session, "mallory", "CALL rebalance('his', force => true)");
     run(
         &mut session,
         &format!("SELECT drop_portfolio('kept'); DROP OWNED BY {old}, {new}; DROP ROLE {old}, {new}"),
@@ -607,11 +618,12 @@ fn temporary_objects_of_a_session_take_nothings_place() {
 fn a_job_under_a_portfolios_name_is_its_makers_own() {
     let mut session = cluster_tests::connect("postgres");
     run(&mut session, "CREATE EXTENSION IF NOT EXISTS pg_cron");
-    let (_database, mut other) = database();
-    drop(other.batch_execute("SELECT 1"));
-    if text(&mut session, "SELECT count(*)::text FROM pg_extension WHERE extname = 'pg_folio'") == "0" {
-        run(&mut session, "CREATE EXTENSION pg_folio");
-    }
+    // The roles are of the whole cluster.
+    drop(database());
+    run(
+        &mut session,
+        "SET client_min_messages = warning; DROP EXTENSION IF EXISTS pg_folio CASCADE; CREATE EXTENSION pg_folio",
+    );
     run(&mut session, "SET search_path = public, folio; GRANT USAGE ON SCHEMA cron TO mallory, alice; SELECT grant_desk('alice'), grant_desk('mallory');
          DROP TABLE IF EXISTS job_prices; CREATE TABLE job_prices AS SELECT 'A'::text AS ticker, date '2024-01-01' + d AS ts, 100.0::float8 + d AS close FROM generate_series(1, 90) AS d;
          GRANT SELECT ON job_prices TO alice, mallory");
@@ -623,16 +635,18 @@ fn a_job_under_a_portfolios_name_is_its_makers_own() {
     let spoof = format!(
         "SELECT cron.schedule('folio portfolio {id} of postgres', '0 0 1 1 *', 'CALL folio.rebalance_portfolio({id})')"
     );
+    let jobs =
+        "SELECT string_agg(DISTINCT username, ' ') FROM cron.job WHERE jobname LIKE 'folio portfolio%'";
     run(&mut session, &format!("SET ROLE mallory; {spoof}; RESET ROLE"));
-    // It runs as mallory, who may not; and goes with the portfolio like every job of its name.
-    assert_eq!(refused(&mut session, "mallory", &format!("CALL folio.rebalance_portfolio({id})")), "42501");
-    assert_eq!(
-        text(
-            &mut session,
-            "SELECT string_agg(DISTINCT username, ' ') FROM cron.job WHERE jobname LIKE 'folio portfolio%'"
-        ),
-        "mallory"
-    );
+    assert_eq!(text(&mut session, jobs), "mallory");
+    // It runs as mallory, to whom there is no such portfolio, so it does nothing and ends itself.
+    let runs = "SELECT count(*)::text FROM folio.run";
+    let before = text(&mut session, runs);
+    allowed(&mut session, "mallory", &format!("CALL folio.rebalance_portfolio({id})"));
+    assert_eq!(text(&mut session, runs), before);
+    assert_eq!(text(&mut session, jobs), "");
+    // One that is left goes with the portfolio like every job of its name.
+    run(&mut session, &format!("SET ROLE mallory; {spoof}; RESET ROLE"));
     run(&mut session, "SET ROLE alice; SELECT drop_portfolio('of alice'); RESET ROLE");
     assert_eq!(
         text(
@@ -647,5 +661,4 @@ fn a_job_under_a_portfolios_name_is_its_makers_own() {
         &mut session,
         "SELECT cron.unschedule(jobid) FROM cron.job; DROP TABLE job_prices; SELECT revoke_desk('alice'), revoke_desk('mallory'); REVOKE USAGE ON SCHEMA cron FROM mallory, alice; DROP EXTENSION pg_folio",
     );
-    thread::sleep(Duration::ZERO);
 }

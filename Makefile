@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind calendars evaluate families peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind fuzz calendars evaluate families peers bench fmt lint docs package install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the
 FILES ?=
 valgrind: setup ## pg_regress (or FILES="desk charts") in a server under valgrind, an hour: no error with our functions
 	@scripts/valgrind.sh $(FILES)
+
+FUZZ_MINUTES ?= 10
+fuzz: setup ## what the engine reads from outside, fuzzed: each target of fuzz/ for FUZZ_MINUTES (10)
+	@scripts/fuzz.sh $(FUZZ_MINUTES)
 
 calendars: ## the trading days of the exchanges anew, from the package that bench/calendars/requirements.txt names
 	@scripts/calendars.sh

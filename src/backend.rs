@@ -2,6 +2,7 @@
 
 pub mod array;
 pub mod as_role;
+pub mod bounded;
 pub mod budget;
 mod collected;
 pub mod datum;
@@ -22,4 +23,5 @@ pub mod server;
 pub mod settings;
 pub mod snapshot;
 pub mod subtransaction;
+pub mod time_limit;
 pub mod timestamp;

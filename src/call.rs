@@ -6,6 +6,7 @@ pub mod desk;
 pub mod evaluate;
 pub mod forecast;
 pub mod orders;
+pub mod past_prices;
 pub mod periods;
 pub mod portfolio;
 pub mod run;

@@ -102,26 +102,42 @@ BEGIN
     ON CONFLICT (portfolio_id, ts) DO UPDATE SET value = excluded.value WHERE v.value IS DISTINCT FROM excluded.value;
 END $$;
 
--- One of these refreshes, whose failure is a row of folio.run_history and a warning, so that it stops nothing else.
-CREATE FUNCTION folio_internal.try_refresh(p @extschema@.portfolio, owner regrole, prices text) RETURNS void
+-- One of these refreshes, whose failure is a row of folio.run_history and a warning, so that it stops nothing else. `spent` is
+-- what the same owner's others have taken of folio.refresh_timeout, in milliseconds: a view without end is cancelled when
+-- that is over, and who has many of them waits no longer for others' patience.
+CREATE FUNCTION folio_internal.try_refresh(p @extschema@.portfolio, owner regrole, prices text, spent bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     run_id bigint;
+    state text;
     message text;
     detail text;
     hint text;
 BEGIN
+    PERFORM folio_internal.begin_time_limit(spent);
     IF p.portfolio_id IS NULL THEN
         PERFORM folio_internal.refresh_forecast_outcomes(owner, prices);
     ELSE
         PERFORM folio_internal.refresh_value(p);
     END IF;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    PERFORM folio_internal.end_time_limit();
+EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
+    IF folio_internal.end_time_limit() THEN
+        state := '57014';
+        message := 'the time for outcomes is over';
+        detail := format('Prices of %s were being read; all that belongs to role %s may take %s.', prices, owner, current_setting('folio.refresh_timeout'));
+        hint := 'See that the relation ends, and quickly for the tickers and days that are asked for; or raise folio.refresh_timeout.';
+    ELSIF state = '57014' THEN
+        RAISE; -- the caller's own cancel
+    END IF;
+    -- A function of his may raise texts of any length.
+    message := folio_internal.bounded(message, 1000);
     INSERT INTO @extschema@.run AS run (kind, portfolio_id, settings, status, finished_at, sqlstate)
-    VALUES ('outcome', p.portfolio_id, jsonb_build_object('prices', prices), 'failed', clock_timestamp(), SQLSTATE)
+    VALUES ('outcome', p.portfolio_id, jsonb_build_object('prices', prices), 'failed', clock_timestamp(), state)
     RETURNING run.run_id INTO run_id;
-    INSERT INTO @extschema@.failure VALUES (run_id, message, nullif(detail, ''), nullif(hint, ''));
+    INSERT INTO @extschema@.failure
+    VALUES (run_id, message, nullif(folio_internal.bounded(detail, 1000), ''), nullif(folio_internal.bounded(hint, 1000), ''));
     RAISE WARNING 'the outcomes of % are as they were: %', coalesce(format('portfolio "%s"', p.name), format('forecasts from %s', prices)), message;
 END $$;
 
@@ -131,10 +147,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p @extschema@.portfolio;
 BEGIN
-    PERFORM folio_internal.try_refresh(NULL, folio_internal.owner_of(run), run.settings ->> 'prices');
+    PERFORM folio_internal.try_refresh(NULL, folio_internal.owner_of(run), run.settings ->> 'prices', 0);
     IF run.portfolio_id IS NOT NULL THEN
         SELECT * INTO p FROM @extschema@.portfolio WHERE portfolio.portfolio_id = run.portfolio_id;
-        PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
+        PERFORM folio_internal.try_refresh(p, p.owner, p.prices, 0);
     END IF;
 END $$;
 
@@ -144,26 +160,31 @@ DECLARE
     chosen integer;
     source record;
     p @extschema@.portfolio;
+    whose regrole;
+    spent bigint;
+    began timestamptz;
 BEGIN
     PERFORM folio_internal.require_desk();
     PERFORM folio_internal.require_primary();
     IF portfolio IS NOT NULL THEN
         chosen := folio_internal.own_portfolio(portfolio);
     END IF;
+    -- Of each owner first the relations that forecasts were made from, then what his portfolios are worth.
     FOR source IN
-        SELECT q.owner, q.prices FROM @extschema@.portfolio AS q
+        SELECT q.owner, q.prices, key AS portfolio_id FROM @extschema@.portfolio AS q, unnest(ARRAY[NULL, q.portfolio_id]) AS key
         WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen)
         UNION
-        SELECT r.run_by, r.settings ->> 'prices' FROM @extschema@.run AS r
+        SELECT r.run_by, r.settings ->> 'prices', NULL FROM @extschema@.run AS r
         WHERE chosen IS NULL AND r.portfolio_id IS NULL AND r.forecast_run_id = r.run_id AND pg_has_role(r.run_by, 'USAGE')
-        ORDER BY 1, 2
+        ORDER BY owner, portfolio_id NULLS FIRST, prices
     LOOP
-        PERFORM folio_internal.try_refresh(NULL, source.owner, source.prices);
-    END LOOP;
-    FOR p IN
-        SELECT * FROM @extschema@.portfolio AS q
-        WHERE pg_has_role(q.owner, 'USAGE') AND (chosen IS NULL OR q.portfolio_id = chosen) ORDER BY q.portfolio_id
-    LOOP
-        PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
+        IF source.owner IS DISTINCT FROM whose THEN
+            whose := source.owner;
+            spent := 0;
+        END IF;
+        SELECT * INTO p FROM @extschema@.portfolio AS q WHERE q.portfolio_id = source.portfolio_id;
+        began := clock_timestamp();
+        PERFORM folio_internal.try_refresh(p, source.owner, source.prices, spent);
+        spent := spent + ceil(1000 * extract(epoch FROM clock_timestamp() - began))::bigint;
     END LOOP;
 END $$;

@@ -36,6 +36,11 @@ DECLARE
     patience text := current_setting('lock_timeout');
 BEGIN
     PERFORM folio_internal.require_primary();
+    IF octet_length(name) > 1024 THEN
+        RAISE EXCEPTION 'the name of a portfolio is too long'
+            USING ERRCODE = 'invalid_parameter_value', DETAIL = format('Given: "%s". At most 1024 bytes are allowed.', folio_internal.bounded(name, 40)),
+                  HINT = 'Give it a name that fits a line; what else there is to say of it goes into a table of your own.';
+    END IF;
     BEGIN
         -- A name that somebody else's open transaction has taken is waited for, but not for as long as he likes.
         PERFORM set_config('lock_timeout', CASE WHEN patience = '0' THEN '5s' ELSE patience END, true);

@@ -96,13 +96,6 @@ BEGIN
         'models', models, 'level', level, 'history', history, 'prices', prices), as_of, for_session);
 END $$;
 
--- A text as an error shows it: cut, with its length, where it is longer.
-CREATE FUNCTION folio_internal.bounded(value text, longest integer) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN length(value) > longest THEN format('%s... (%s bytes in all)', left(value, longest), octet_length(value))
-                ELSE value END
-$$;
-
 -- The portfolio of this name, if the caller sees it.
 CREATE FUNCTION folio_internal.portfolio_named(portfolio text) RETURNS @extschema@.portfolio
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

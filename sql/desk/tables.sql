@@ -5,9 +5,9 @@
 
 CREATE TABLE @extschema@.portfolio (
     portfolio_id   integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    name           text NOT NULL UNIQUE CHECK (name <> ''),
+    name           text NOT NULL UNIQUE CHECK (name <> '' AND octet_length(name) <= 1024),
     owner          regrole NOT NULL DEFAULT to_regrole(quote_ident(current_user)),
-    shared_with    regrole[] NOT NULL DEFAULT '{}',
+    shared_with    regrole[] NOT NULL DEFAULT '{}' CHECK (cardinality(shared_with) <= 1000),
     tickers        text[],
     market_caps    jsonb,
     views          jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(views) = 'array'),

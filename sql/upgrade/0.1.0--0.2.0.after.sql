@@ -28,7 +28,10 @@ END $$;
 INSERT INTO @extschema@.portfolio (portfolio_id, name, owner, shared_with, tickers, market_caps, views, use_forecasts, objective,
     constraints, covariance, prior, risk_aversion, tau, risk_free_rate, horizon, models, level, history, prices, created_at)
 OVERRIDING SYSTEM VALUE
-SELECT portfolio_id, name, folio_before.owner_of(portfolio),
+SELECT portfolio_id,
+       -- 0.1.0 had no limit of a name's length; the number keeps what is cut apart.
+       CASE WHEN octet_length(name) <= 1024 THEN name ELSE format('%s... (portfolio %s)', left(name, 200), portfolio_id) END,
+       folio_before.owner_of(portfolio),
        -- Who could see every portfolio goes on seeing those that were there.
        ARRAY(SELECT DISTINCT granted.grantee FROM folio_before.granted
              WHERE granted.kind = 'relation' AND granted.name = 'portfolio' AND granted.privilege = 'SELECT' AND granted.grantee <> 0

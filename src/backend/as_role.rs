@@ -38,7 +38,7 @@ pub unsafe fn switched_to<T>(role: pg_sys::Oid, work: impl FnOnce() -> Result<T>
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let level = pg_sys::NewGUCNestLevel();
         pg_sys::SetUserIdAndSecContext(role, context | RESTRICTED);
-        let result = work()?;
+        let result = work().map_err(Report::unmasked)?;
         pg_sys::AtEOXact_GUC(false, level);
         pg_sys::SetUserIdAndSecContext(user, context);
         Ok(result)

@@ -12,6 +12,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use serde_json::Value;
 
+use super::bounded::bounded;
 use super::encoding;
 use super::report::{Report, Result, SqlState, or_raise};
 use super::settings::Settings;
@@ -156,12 +157,10 @@ unsafe fn json(datum: pg_sys::Datum) -> Result<Json> {
 }
 
 fn unreadable(cause: &serde_json::Error, text: &str) -> Report {
-    let shown: String = text.chars().take(MAX_SHOWN).collect();
-    let more = if text.len() > shown.len() { "..." } else { "" };
     Report::new(
         SqlState::INVALID_PARAMETER_VALUE,
         "a jsonb argument cannot be read",
-        format!("{cause} of {shown}{more} ({} bytes).", text.len()),
+        format!("{cause} of {}.", bounded(text, MAX_SHOWN, 0)),
         "Numbers must be within the range of float8, and values at most 127 levels deep.",
     )
 }

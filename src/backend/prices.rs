@@ -7,6 +7,7 @@ use folio_core::Error;
 use folio_core::calendar::zone::Zone;
 use folio_core::panel::{PricePanel, PriceRow, Series, Times};
 
+use super::bounded::bounded;
 use super::budget;
 use super::collected::{Collected, TICKER_BYTES};
 use super::encoding;
@@ -25,6 +26,9 @@ use super::timestamp::from_micros;
 /// The longest ticker, in bytes: longer than the longest identifiers of instruments, short enough that names need no memory
 /// to speak of.
 const MAX_TICKER_BYTES: usize = 1024;
+
+/// How much of one that is longer an error shows.
+const SHOWN_OF_TICKER: usize = 40;
 
 /// Reads the prices. The panel has a column per ticker asked for, also for those that have no rows.
 ///
@@ -256,13 +260,12 @@ fn name_bytes(source: &PriceRelation, ticker: &str) -> Result<usize> {
     if ticker.len() <= MAX_TICKER_BYTES {
         return Ok(2 * ticker.len());
     }
-    let begin: String = ticker.chars().take(40).collect();
     Err(Report::new(
         SqlState::INVALID_PARAMETER_VALUE,
         format!("a ticker of price relation {} is too long", source.name),
         format!(
-            "It begins with \"{begin}\" and has {} bytes; at most {MAX_TICKER_BYTES} are allowed.",
-            ticker.len()
+            "Found: \"{}\". At most {MAX_TICKER_BYTES} bytes are allowed.",
+            bounded(ticker, SHOWN_OF_TICKER, 0)
         ),
         "Read from a view with a shorter ticker: an exchange's symbol, an ISIN or another identifier.",
     ))

@@ -8,6 +8,7 @@ use std::fmt;
 use pgrx::prelude::*;
 use pgrx::{PgLogLevel, pg_sys};
 
+use super::bounded::bounded;
 use super::{encoding, memory};
 
 /// A five-character SQLSTATE: Postgres' own, ours, or whatever a user's function raises. pgrx' list knows the first only.
@@ -26,6 +27,7 @@ impl SqlState {
     pub const DATATYPE_MISMATCH: SqlState = SqlState(*b"42804");
     pub const INSUFFICIENT_PRIVILEGE: SqlState = SqlState(*b"42501");
     pub const QUERY_CANCELED: SqlState = SqlState(*b"57014");
+    pub const EXTERNAL_ROUTINE_EXCEPTION: SqlState = SqlState(*b"38000");
     pub const TOO_MANY_CONNECTIONS: SqlState = SqlState(*b"53300");
     pub const OUT_OF_MEMORY: SqlState = SqlState(*b"53200");
     pub const INTERNAL_ERROR: SqlState = SqlState(*b"XX000");
@@ -67,6 +69,8 @@ pub struct Report {
     pub hint: Option<String>,
     /// Where a server's error came from: the functions and statements within our query.
     pub context: Option<String>,
+    /// Whether a function has raised it as a cancel that nobody has sent.
+    pub feigned: bool,
 }
 
 /// The result of what a SQL function does.
@@ -79,8 +83,8 @@ impl Report {
         detail: impl Into<String>,
         hint: impl Into<String>,
     ) -> Report {
-        let (detail, hint) = (Some(bounded(detail.into())), Some(bounded(hint.into())));
-        Report { state, message: bounded(message.into()), detail, hint, context: None }
+        let (detail, hint) = (Some(readable(detail.into())), Some(readable(hint.into())));
+        Report { state, message: readable(message.into()), detail, hint, context: None, feigned: false }
     }
 
     /// What a call ends with to which the system has refused memory.
@@ -91,6 +95,12 @@ impl Report {
             "The system refused an allocation; what the call had is free again.",
             "Lower folio.memory_limit or set folio.max_memory, so that calls keep to what the machine has.",
         )
+    }
+
+    /// What it is to others than who raised it: to them it is no cancel, so that whatever goes on after a failure goes on.
+    pub fn unmasked(self) -> Report {
+        let state = if self.feigned { SqlState::EXTERNAL_ROUTINE_EXCEPTION } else { self.state };
+        Report { state, feigned: false, ..self }
     }
 
     /// What must not happen, and what the user can do about it.
@@ -120,20 +130,14 @@ impl Report {
     }
 }
 
-/// How much of a text is shown that is longer than all of it: its begin, and its end, where the sentence goes on behind a long
-/// value.
+/// How much is shown of a text of ours with whatever a user gave in it: its begin, and its end, where the sentence goes on
+/// behind a long value. One that is little longer is shown whole.
 const LONGEST_TEXT: usize = 1_000;
 const SHOWN_OF_BEGIN: usize = 300;
 const SHOWN_OF_END: usize = 200;
 
-/// A text of ours with whatever a user gave in it, cut with its length where that is long.
-fn bounded(text: String) -> String {
-    if text.len() <= LONGEST_TEXT {
-        return text;
-    }
-    let (begin, end) =
-        (text.floor_char_boundary(SHOWN_OF_BEGIN), text.ceil_char_boundary(text.len() - SHOWN_OF_END));
-    format!("{}... ({} bytes in all) ...{}", &text[..begin], text.len(), &text[end..])
+fn readable(text: String) -> String {
+    if text.len() <= LONGEST_TEXT { text } else { bounded(&text, SHOWN_OF_BEGIN, SHOWN_OF_END) }
 }
 
 /// The value, or the error raised: what every SQL function ends with.
@@ -224,8 +228,12 @@ impl Report {
         unsafe {
             let error = pg_sys::CopyErrorData();
             let text = |text: *const c_char| encoding::lossy(text);
+            let state = SqlState::unpacked((*error).sqlerrcode);
             let report = Report {
-                state: SqlState::unpacked((*error).sqlerrcode),
+                state,
+                // Where the server itself answers a cancel.
+                feigned: state == SqlState::QUERY_CANCELED
+                    && text((*error).funcname).is_none_or(|place| place != "ProcessInterrupts"),
                 message: text((*error).message).unwrap_or_default(),
                 detail: text((*error).detail),
                 hint: text((*error).hint),

@@ -58,6 +58,11 @@ pub mod raw {
         ) -> *mut pg_sys::List;
         pub fn get_collation_isdeterministic(collation: pg_sys::Oid) -> bool;
         pub fn LockRelationOid(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE);
+        // utils/timeout.h, which pgrx does not bind: its TimeoutId is an int here.
+        pub fn RegisterTimeout(id: c_int, handler: unsafe extern "C-unwind" fn()) -> c_int;
+        pub fn enable_timeout_every(id: c_int, at: pg_sys::TimestampTz, every_milliseconds: c_int);
+        pub fn disable_timeout(id: c_int, keep_indicator: bool);
+        pub fn SetLatch(latch: *mut pg_sys::Latch);
     }
 }
 

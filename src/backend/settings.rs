@@ -1,6 +1,7 @@
 //! Every setting: its name, unit, range, default and text; read once per call into a plain [`Settings`].
 
 use std::ffi::{CString, c_int, c_void};
+use std::time::Duration;
 
 use folio_core::calendar::zone::Zone;
 use folio_core::forecast::DEFAULT_SEED;
@@ -18,6 +19,7 @@ static MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MEMORY_MEG
 static MAX_MEMORY: GucSetting<i32> = GucSetting::<i32>::new(0);
 static MAX_MEMORY_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_MAX_MEMORY_LIMIT);
 static MAX_THREADS_PER_CALL: GucSetting<i32> = GucSetting::<i32>::new(0);
+static REFRESH_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_REFRESH_MILLISECONDS);
 static PROGRESS_NOTICES: GucSetting<bool> = GucSetting::<bool>::new(true);
 static SEED: GucSetting<i32> = GucSetting::<i32>::new(DEFAULT_SEED as i32);
 
@@ -35,6 +37,10 @@ const MIN_MEMORY_MEGABYTES: i32 = 16;
 
 /// A terabyte: more is a mistake in the unit.
 const MAX_MEMORY_MEGABYTES: i32 = 1 << 20;
+
+/// Long enough for prices of ten million rows without an index, and what everybody else waits for one who has an endless
+/// view: five minutes.
+const DEFAULT_REFRESH_MILLISECONDS: i32 = 300_000;
 
 /// 400 years of trading days: more is a mistake.
 const MAX_HISTORY: i32 = 100_000;
@@ -99,6 +105,12 @@ impl Settings {
             seed: SEED.get().unsigned_abs().into(),
         }
     }
+}
+
+/// How long the outcomes of one owner may take; None is without a limit.
+pub fn refresh_timeout() -> Option<Duration> {
+    let milliseconds = u64::from(REFRESH_TIMEOUT.get().unsigned_abs());
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 /// How many compute threads may run at once in the whole cluster. Fixed when the server starts.
@@ -228,6 +240,16 @@ fn register_limits() {
             None,
         );
     }
+    GucRegistry::define_int_guc(
+        c"folio.refresh_timeout",
+        c"How long the outcomes of one owner's forecasts and portfolios may take to bring up to date; 0 is without a limit.",
+        c"What takes longer is a failed row of folio.run_history, so that one relation without end does not stop the others.",
+        &REFRESH_TIMEOUT,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
     GucRegistry::define_bool_guc(
         c"folio.progress_notices",
         c"Whether a call of more than five seconds tells every five seconds how far it is.",

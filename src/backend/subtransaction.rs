@@ -41,6 +41,7 @@ impl From<CaughtError> for Report {
             detail: report.detail().map(str::to_owned),
             hint: report.hint().map(str::to_owned),
             context: None,
+            feigned: false,
         }
     }
 }

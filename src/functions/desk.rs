@@ -1,25 +1,27 @@
 //! What the desk's SQL needs of the engine: stored forecasts, their fingerprints, and the views they amount to. The rest
 //! of a run is SQL, in sql/desk.
 
+use std::time::Duration;
+
 use folio_core::forecast::{Horizon, Level};
-use folio_core::panel::Times;
 use folio_core::portfolio::request;
 use folio_core::portfolio::view_of_forecast::view_of_step;
-use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use crate::arguments::{Arguments, required};
 use crate::backend::as_role::as_role;
+use crate::backend::bounded;
 use crate::backend::datum::{Json, Names, Regclass, Text};
-use crate::backend::query;
 use crate::backend::relation::{PriceRelation, stored};
 use crate::backend::report::{Report, SqlState, or_raise};
 use crate::backend::run_lock;
-use crate::backend::settings::Settings;
+use crate::backend::settings::{self, Settings};
 use crate::backend::snapshot;
 use crate::backend::subtransaction;
+use crate::backend::time_limit;
 use crate::call::desk;
+use crate::call::past_prices::{self, Span};
 use crate::call::portfolio::noticed;
 use crate::call::run::{self, Run, Seen, as_json, written};
 
@@ -78,6 +80,12 @@ fn forecast_run(run_id: i64, record_failure: bool) {
 fn relation_name(prices: Option<Regclass>) -> Text {
     let relation = prices.map(|relation| relation.0);
     Text(or_raise(PriceRelation::find(relation, &Settings::read().prices)).name)
+}
+
+/// A text as an error shows it: cut, with its length, where it is longer.
+#[pg_extern(schema = "folio_internal", immutable, parallel_safe)]
+fn bounded(value: Text, longest: i32) -> Text {
+    Text(bounded::bounded(&value, usize::try_from(longest).unwrap_or(0), 0))
 }
 
 /// Refuses, without the lines of our functions as CONTEXT: they say nothing to whoever lacks a right.
@@ -179,29 +187,22 @@ fn prices_between(
     'static,
     (name!(ticker, Text), name!(ts, Option<TimestampWithTimeZone>), name!(close, Option<f64>)),
 > {
-    TableIterator::new(or_raise(as_role(role, || {
-        let relation = stored(&prices)?;
-        let statement = between(&PriceRelation::find(Some(relation), "")?);
-        let tickers = tickers.0.into_iter().map(|ticker| ticker.map(Text)).collect::<Vec<_>>();
-        // Instants have no use for the zone.
-        let arguments: [DatumWithOid<'_>; 4] = [tickers.into(), first.into(), last.into(), time_zone.into()];
-        query::all(&statement, &arguments, |row| {
-            let ts = row.bigint(2).and_then(|ts| TimestampWithTimeZone::try_from(ts).ok());
-            Ok((Text(row.text(1)?.unwrap_or_default()), ts, row.float8(3)))
-        })
-    })))
+    let span = Span { tickers, first, last, time_zone };
+    TableIterator::new(or_raise(past_prices::between(role, &prices, span)))
 }
 
-fn between(PriceRelation { name, times, .. }: &PriceRelation) -> String {
-    let ts = match times {
-        Times::Instants => "ts::pg_catalog.timestamptz",
-        Times::Written => "pg_catalog.timezone($4, ts::pg_catalog.timestamp)",
-    };
-    format!(
-        "SELECT ticker::pg_catalog.text, {ts}, close::pg_catalog.float8 FROM {name}
-         WHERE ticker::pg_catalog.text OPERATOR(pg_catalog.=) ANY ($1)
-           AND ($2 IS NULL OR {ts} OPERATOR(pg_catalog.>=) $2) AND ($3 IS NULL OR {ts} OPERATOR(pg_catalog.<=) $3)"
-    )
+/// Sets folio.refresh_timeout as a limit of time, less what was spent of it, until it is ended or the subtransaction ends.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn begin_time_limit(spent_milliseconds: i64) {
+    let spent = Duration::from_millis(u64::try_from(spent_milliseconds).unwrap_or(0));
+    // What has no time left has its limit at once.
+    time_limit::begin(settings::refresh_timeout().map(|limit| limit.saturating_sub(spent)));
+}
+
+/// Ends the limit of time; whether it had passed.
+#[pg_extern(schema = "folio_internal", volatile, parallel_unsafe)]
+fn end_time_limit() -> bool {
+    or_raise(time_limit::end())
 }
 
 sql_function! {

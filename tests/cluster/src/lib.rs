@@ -9,6 +9,7 @@ pub mod load;
 pub mod private;
 pub mod process;
 pub mod proxy;
+pub mod strangers;
 
 use postgres::{Client, Config, NoTls};
 use std::path::PathBuf;

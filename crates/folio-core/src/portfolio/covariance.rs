@@ -8,6 +8,8 @@
 
 mod constant_correlation;
 mod constant_variance;
+mod dcc;
+mod dcc_nl;
 mod denoised;
 mod exponential;
 mod gerber;
@@ -62,9 +64,8 @@ trait Estimator: Send + Sync {
 /// A number that an estimator takes.
 struct Number {
     default: f64,
-    /// It has to be over this.
-    over: f64,
-    /// The same in words.
+    valid: fn(f64) -> bool,
+    /// What is valid, in words.
     expected: &'static str,
 }
 
@@ -97,6 +98,8 @@ static ESTIMATORS: &[&dyn Estimator] = &[
     &denoised::Denoised,
     &gerber::Gerber,
     &nonlinear_shrinkage::NonlinearShrinkage,
+    &dcc::Dcc,
+    &dcc_nl::DccNl,
 ];
 
 /// The estimator where none is named.
@@ -157,7 +160,7 @@ impl CovarianceMethod {
             }
             (Some(takes), given) => {
                 let number = given.unwrap_or(takes.default);
-                if number <= takes.over {
+                if !(takes.valid)(number) {
                     return Err(input::invalid("covariance", written(number), takes.expected));
                 }
                 number

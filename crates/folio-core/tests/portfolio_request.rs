@@ -208,7 +208,10 @@ fn degenerate_histories() {
         let allocation = match optimize_portfolio(&request, &panel, &Cancel::default()) {
             // Those that need more returns say how many.
             Err(Error::TooShort { need, .. }) => {
-                assert!(matches!((method, need), ("nonlinear_shrinkage", 13) | ("dcc" | "dcc_nl", 60)), "{method}");
+                assert!(
+                    matches!((method, need), ("nonlinear_shrinkage", 13) | ("dcc" | "dcc_nl", 60)),
+                    "{method}"
+                );
                 continue;
             }
             result => result.unwrap_or_else(|e| panic!("{method}: {e}")),

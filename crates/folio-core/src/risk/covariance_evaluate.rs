@@ -215,7 +215,9 @@ impl CovarianceEvaluation {
             self.add(&mut scored, all, origin, &panel);
         }
         let named = self.methods.iter().zip(scored);
-        Ok(named.map(|(method, scored)| scored.score(method, periods, overlap(self.horizon, self.stride))).collect())
+        Ok(named
+            .map(|(method, scored)| scored.score(method, periods, overlap(self.horizon, self.stride)))
+            .collect())
     }
 
     /// What every covariance shows from an origin.
@@ -226,7 +228,8 @@ impl CovarianceEvaluation {
         let came = panel.returns().slice(s![origin..origin + self.horizon, ..]);
         cancel.check()?;
         work::count(2 * past.returns().len());
-        let mean_squares = past.returns().mapv(|earned| earned * earned).mean_axis(Axis(0)).unwrap_or_default();
+        let mean_squares =
+            past.returns().mapv(|earned| earned * earned).mean_axis(Axis(0)).unwrap_or_default();
         let mut all = Vec::with_capacity(self.methods.len());
         for method in &self.methods {
             all.push(match method.estimate(&past, cancel) {
@@ -289,9 +292,8 @@ impl CovarianceEvaluation {
     /// Counts in what an origin showed.
     fn add(&self, scored: &mut [Scored], mut all: FromOrigin, origin: usize, panel: &ReturnPanel) {
         let yardstick = all.first().and_then(|shown| shown.as_ref().ok());
-        let of_yardstick = yardstick.map(|shown| {
-            (shown.qlike, shown.portfolios[0].as_ref().map(|held| held.mean_square))
-        });
+        let of_yardstick =
+            yardstick.map(|shown| (shown.qlike, shown.portfolios[0].as_ref().map(|held| held.mean_square)));
         // The close at the end of the last return that was read.
         let day = panel.days()[origin - 1].day();
         let moved = panel.returns().slice(s![origin - self.stride.min(origin)..origin, ..]);

@@ -7,18 +7,19 @@
 //! FILE is CSV: a header of tickers after `Date`, a row of prices a day; days without all prices are left out. Each covariance
 //! is made of the 500 days before it; origins lie STRIDE days apart, HORIZON if it is not given. NAMES are divided by commas.
 
+#[path = "../tests/common/csv.rs"]
+mod csv;
 #[path = "../tests/common/pool.rs"]
 mod pool;
 
 use std::error::Error;
 
-use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
+use folio_core::panel::ReturnPanel;
 use folio_core::risk::{CovarianceEvaluation, CovarianceSchedule};
 use folio_core::task::Cancel;
 
 const HISTORY: usize = 501;
 const LEVEL: f64 = 0.95;
-const DAY: i64 = 86_400_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = arguments.first().ok_or("usage: covariances FILE [HORIZON [STRIDE [NAMES]]]")?;
     let names: Option<Vec<String>> =
         arguments.get(3).map(|names| names.split(',').map(str::to_owned).collect());
-    let panel = ReturnPanel::aligned(&parse(&std::fs::read_to_string(file)?)?, usize::MAX - 1, 2)?;
+    let panel = ReturnPanel::aligned(&csv::prices(&std::fs::read_to_string(file)?)?, usize::MAX - 1, 2)?;
     let origins = (panel.days().len().saturating_sub(HISTORY) as i64 / stride).max(1);
     let schedule = CovarianceSchedule { horizon, origins, stride: Some(stride), history: HISTORY };
     let evaluation = CovarianceEvaluation::new(names.as_deref(), LEVEL, &schedule)?;
@@ -62,24 +63,4 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{:.1} s of CPU", start.elapsed().as_secs_f64());
     Ok(())
-}
-
-fn parse(text: &str) -> Result<PricePanel, Box<dyn Error>> {
-    let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().ok_or("no header")?.split(',').skip(1).collect();
-    let mut rows: Vec<Vec<PriceRow>> = vec![Vec::new(); names.len()];
-    for line in lines {
-        let mut fields = line.split(',');
-        let date: jiff::civil::Date = fields.next().ok_or("no date")?.get(..10).ok_or("a date")?.parse()?;
-        let days = i64::from((date - jiff::civil::date(1970, 1, 1)).get_days());
-        for (rows, field) in rows.iter_mut().zip(fields) {
-            if let Ok(close) = field.parse() {
-                rows.push(PriceRow { ts: Timestamp(days * DAY), close });
-            }
-        }
-    }
-    let column = |(name, rows): (&str, Vec<PriceRow>)| {
-        (name.to_owned(), Series::new(name.to_owned(), rows, usize::MAX))
-    };
-    Ok(PricePanel::new(names.into_iter().zip(rows).map(column).collect()))
 }

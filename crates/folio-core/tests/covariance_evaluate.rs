@@ -131,7 +131,7 @@ fn what_never_moves_and_too_many_tickers_are_singular() {
     let found = scores(&["sample_cov", "dcc"], schedule(1, 5, None, 100), &still);
     for score in &found[1..] {
         assert_eq!((score.n, score.singular, score.qlike, score.condition), (5, 5, None, None), "{score:?}");
-        assert_eq!((score.least_variance.volatility, score.equal_risk.volatility), (Some(0.0), None));
+        assert!(score.least_variance.volatility.unwrap() < 1e-9 && score.equal_risk.volatility.is_none());
         assert_eq!(score.against_qlike, None);
     }
     let many: Vec<(String, Vec<f64>)> = (0..70).map(|i| (format!("T{i:02}"), wave(i))).collect();

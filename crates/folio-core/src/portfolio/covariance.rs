@@ -13,6 +13,7 @@ mod dcc_nl;
 mod denoised;
 mod exponential;
 mod gerber;
+mod loss;
 mod moments;
 mod nonlinear_shrinkage;
 mod oas;
@@ -24,6 +25,7 @@ mod single_factor;
 
 use ndarray::{Array1, Array2};
 
+pub(crate) use loss::Spectrum;
 pub(crate) use semidefinite::semidefinite;
 pub use semidefinite::{FixMethod, Fixed, fix_nonpositive_semidefinite};
 
@@ -67,6 +69,8 @@ struct Number {
     valid: fn(f64) -> bool,
     /// What is valid, in words.
     expected: &'static str,
+    /// Whether it is for how many periods the covariance is.
+    is_horizon: bool,
 }
 
 /// What an estimator gives: N x N, and the weight of the target of one that shrinks.
@@ -130,6 +134,14 @@ impl std::fmt::Debug for CovarianceMethod {
     }
 }
 
+/// As it is written in SQL.
+impl std::fmt::Display for CovarianceMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.estimator.name())?;
+        if self.estimator.number().is_some() { write!(f, "({})", self.number) } else { Ok(()) }
+    }
+}
+
 impl CovarianceMethod {
     /// The names in SQL.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -142,6 +154,14 @@ impl CovarianceMethod {
     /// # Errors
     /// [`Error::UnknownName`] with the valid names, [`Error::InvalidArgument`] for a number that makes no sense.
     pub fn parse(text: &str) -> Result<CovarianceMethod> {
+        CovarianceMethod::parse_over(text, 1)
+    }
+
+    /// The same, where one that forecasts over a horizon and is given none takes this one.
+    ///
+    /// # Errors
+    /// As [`CovarianceMethod::parse`].
+    pub fn parse_over(text: &str, horizon: usize) -> Result<CovarianceMethod> {
         let (name, given) = match text.trim().strip_suffix(')').and_then(|text| text.split_once('(')) {
             Some((name, number)) => (name.trim(), Some(parse_number(number)?)),
             None => (text.trim(), None),
@@ -159,7 +179,8 @@ impl CovarianceMethod {
                 ));
             }
             (Some(takes), given) => {
-                let number = given.unwrap_or(takes.default);
+                let default = if takes.is_horizon { horizon as f64 } else { takes.default };
+                let number = given.unwrap_or(default);
                 if !(takes.valid)(number) {
                     return Err(input::invalid("covariance", written(number), takes.expected));
                 }

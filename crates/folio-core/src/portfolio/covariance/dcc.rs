@@ -61,7 +61,7 @@ impl Estimator for Dcc {
 /// The number that these covariances take.
 pub(super) fn horizon() -> Number {
     let valid = |steps: f64| steps.fract() == 0.0 && (1.0..=MOST_STEPS).contains(&steps);
-    Number { default: 1.0, valid, expected: "a horizon of 1 to 252 periods" }
+    Number { default: 1.0, valid, expected: "a horizon of 1 to 252 periods", is_horizon: true }
 }
 
 /// The covariance over so many steps, with correlations that move around those of `moments` of the residuals.

@@ -26,6 +26,7 @@ impl Estimator for Gerber {
             default: DEFAULT_THRESHOLD,
             valid: |threshold| threshold > 0.0,
             expected: "a threshold over 0 standard deviations",
+            is_horizon: false,
         })
     }
 

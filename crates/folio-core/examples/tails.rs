@@ -6,16 +6,19 @@
 //!
 //! FILE is CSV: a header of tickers after `Date`, a row of prices a day; days without all prices are left out. Of 100 portfolios
 //! with random weights over zero (the spacings of uniform draws) each value at risk is made of the 1,000 days before it, ORIGINS
-//! times, 1,000 if it is not given. Printed is the share of the portfolios on which a test does not refuse it at 5 %.
+//! times, 500 if it is not given. Printed is the share of the portfolios on which a test does not refuse it at 5 %.
 
 #[path = "../tests/common/csv.rs"]
 mod csv;
+#[path = "../tests/common/pool.rs"]
+mod pool;
 
 use std::error::Error;
+use std::sync::Arc;
 
 use folio_core::panel::ReturnPanel;
 use folio_core::risk::{TailEvaluation, TailRequest, TailSchedule, TailScore, Test};
-use folio_core::task::{Cancel, Seed};
+use folio_core::task::{Cancel, Outcome, Seed, map};
 use rand_core::Rng;
 use serde_json::{Map, Value, json};
 
@@ -26,9 +29,11 @@ const REFUSED: f64 = 0.05;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize, default: i64| arguments.get(place).map_or(Ok(default), |text| text.parse());
-    let (origins, horizon) = (number(1, 1000)?, number(2, 1)?);
+    let (origins, horizon) = (number(1, 500)?, number(2, 1)?);
     let file = arguments.first().ok_or("usage: tails FILE [ORIGINS [HORIZON]]")?;
     let panel = ReturnPanel::aligned(&csv::prices(&std::fs::read_to_string(file)?)?, usize::MAX - 1, 2)?;
+    let panel = Arc::new(panel);
+    let executor = pool::Threads::start(std::thread::available_parallelism()?.get());
     let mut rng = Seed(1).rng();
     let mut portfolio = || {
         let draw = |_| -(1.0 - rng.next_u64() as f64 / (u64::MAX as f64 + 1.0)).ln();
@@ -44,12 +49,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         "level", "method", "passed", "Kupiec", "Christoffersen", "both", "A-S"
     );
     for level in [0.95, 0.99] {
-        let mut all: Vec<Vec<TailScore>> = Vec::new();
-        for weights in &portfolios {
-            let request = TailRequest::new(weights, level, horizon, None)?;
-            let schedule = TailSchedule { origins, stride: None, history: HISTORY };
-            all.push(TailEvaluation::new(request, &schedule)?.scores(&panel, &Cancel::default())?);
-        }
+        let schedule = TailSchedule { origins, stride: None, history: HISTORY };
+        let (panel, cancel) = (Arc::clone(&panel), Cancel::default());
+        let flag = cancel.clone();
+        let scored = map(&executor, &cancel, portfolios.clone(), move |weights| {
+            let request = TailRequest::new(&weights, level, horizon, None);
+            let evaluation = request.and_then(|request| TailEvaluation::new(request, &schedule));
+            Scored(evaluation.and_then(|evaluation| evaluation.scores(&panel, &flag)))
+        })?;
+        let all: Vec<Vec<TailScore>> =
+            scored.into_iter().map(|scored| Ok(scored?.0?)).collect::<Result<_, Box<dyn Error>>>()?;
         for place in 0..all[0].len() {
             let scores: Vec<&TailScore> = all.iter().map(|scores| &scores[place]).collect();
             let share = |test: fn(&TailScore) -> Option<Test>| {
@@ -76,3 +85,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+/// The scores of a portfolio.
+struct Scored(folio_core::Result<Vec<TailScore>>);
+
+impl Outcome for Scored {}

@@ -26,6 +26,7 @@ use crate::panel::ReturnPanel;
 use crate::portfolio::covariance::{Covariance, CovarianceMethod, Spectrum};
 use crate::portfolio::market::{Market, RiskAversion};
 use crate::portfolio::objective::{Constraints, MIN_VOLATILITY, Objective, by_name, optimize};
+use crate::portfolio::universe::Universe;
 use crate::task::{self, Cancel, Executor, Outcome, Panicked};
 use crate::{Error, Result, input, work};
 
@@ -190,14 +191,15 @@ impl CovarianceEvaluation {
     /// What each covariance was worth, `ledoit_wolf` first. Origins are jobs on the executor.
     ///
     /// # Errors
-    /// [`Error::TooShort`] without an origin, [`Error::InvalidArgument`] for a return that is not finite,
-    /// [`Error::Internal`], [`Error::Cancelled`].
+    /// [`Error::TooShort`] without an origin, [`Error::InvalidArgument`] for too many tickers, [`Error::Internal`],
+    /// [`Error::Cancelled`].
     pub fn scores(
         &self,
         panel: &ReturnPanel,
         executor: &dyn Executor,
         cancel: &Cancel,
     ) -> Result<Vec<CovarianceScore>> {
+        Universe::new(panel.tickers())?;
         let origins = self.origins(panel.days().len())?;
         let periods = panel.periods_per_year();
         // Of one period, as the returns are.

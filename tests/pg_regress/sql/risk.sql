@@ -88,7 +88,7 @@ SELECT * FROM var_evaluate(NULL);
 SELECT covariance, n, qlike IS NOT NULL AS qlike, dm_qlike < -2 AS better, p_value_qlike < 0.05 AS unlikely, volatility > 0 AS volatility,
        turnover >= 0 AS turnover, coverage BETWEEN 0 AND 1 AS coverage, equal_risk_volatility > 0 AS equal_risk, condition_number >= 1 AS condition_number, status
 FROM covariance_evaluate('{calm,rising}', '{exp_cov(30),dcc,dcc(2)}', horizon => 1, origins => 60, history => 250);
-SELECT covariance, n, qlike, volatility, equal_risk_volatility, status
+SELECT covariance, n, qlike, round(volatility::numeric, 6) AS volatility, round(equal_risk_volatility::numeric, 6) AS equal_risk_volatility, status
 FROM covariance_evaluate('{calm,flat}', '{sample_cov,dcc}', horizon => 5, origins => 2, history => 50);
 SELECT count(*) FROM covariance_evaluate('{calm,rising}', origins => 2);
 SELECT * FROM covariance_evaluate('{calm}', '{oas,best_of_all}');

@@ -138,6 +138,13 @@ fn what_never_moves_and_too_many_tickers_are_singular() {
     let many: Vec<(&str, Vec<f64>)> = many.iter().map(|(name, own)| (name.as_str(), own.clone())).collect();
     let found = scores(&["sample_cov", "dcc_nl"], schedule(1, 3, None, 65), &panel_of(&many));
     assert_eq!((found[0].singular, found[1].singular, found[2].singular), (0, 3, 0), "{found:?}");
+    // What moves so far that its square is no number.
+    let mut leaps = vec![0.01; 200];
+    leaps[198] = 1e200;
+    let leaping = panel_of(&[("A", wave(1)), ("B", leaps)]);
+    let evaluation = CovarianceEvaluation::new(Some(&[]), 0.9, &schedule(1, 3, None, 100)).unwrap();
+    let refused = evaluation.scores(&leaping, &Inline, &Cancel::default());
+    assert!(matches!(refused, Err(Error::InvalidArgument { argument: "prices", .. })), "{refused:?}");
     // Fewer returns than one needs: the others are not without it.
     let found = scores(&["dcc", "oas"], schedule(1, 3, None, 50), &still);
     assert!(matches!(&found[1].missing, Some((3, _))) && found[1].n == 0 && found[2].n == 3, "{found:?}");

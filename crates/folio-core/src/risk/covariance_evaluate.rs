@@ -191,8 +191,8 @@ impl CovarianceEvaluation {
     /// What each covariance was worth, `ledoit_wolf` first. Origins are jobs on the executor.
     ///
     /// # Errors
-    /// [`Error::TooShort`] without an origin, [`Error::InvalidArgument`] for too many tickers, [`Error::Internal`],
-    /// [`Error::Cancelled`].
+    /// [`Error::TooShort`] without an origin, [`Error::InvalidArgument`] for too many tickers and for prices that move so
+    /// far that a measure is not finite, [`Error::Internal`], [`Error::Cancelled`].
     pub fn scores(
         &self,
         panel: &ReturnPanel,
@@ -216,10 +216,9 @@ impl CovarianceEvaluation {
             work::count(all.len() * panel.tickers().len() * (self.stride + 2));
             self.add(&mut scored, all, origin, &panel);
         }
+        let overlap = overlap(self.horizon, self.stride);
         let named = self.methods.iter().zip(scored);
-        Ok(named
-            .map(|(method, scored)| scored.score(method, periods, overlap(self.horizon, self.stride)))
-            .collect())
+        named.map(|(method, scored)| scored.score(method, periods, overlap).checked()).collect()
     }
 
     /// What every covariance shows from an origin.
@@ -308,6 +307,19 @@ impl CovarianceEvaluation {
                 }
             }
         }
+    }
+}
+
+impl CovarianceScore {
+    fn checked(self) -> Result<CovarianceScore> {
+        let of = |portfolio: &PortfolioScore| [portfolio.volatility, portfolio.turnover, portfolio.coverage];
+        let [least, equal] = [of(&self.least_variance), of(&self.equal_risk)];
+        let all = [self.qlike, self.condition].into_iter().chain(least).chain(equal);
+        if all.flatten().any(|value| !value.is_finite()) {
+            let value = format!("a measure of {} that is not finite", self.covariance);
+            return Err(input::invalid("prices", value, "prices that move by less"));
+        }
+        Ok(self)
     }
 }
 

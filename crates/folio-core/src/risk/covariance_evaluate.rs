@@ -39,6 +39,9 @@ pub const DEFAULT_COVARIANCE_HORIZON: i64 = 21;
 /// The most origins, and the most days between them.
 const MOST: i64 = 10_000;
 
+/// The largest return: its square and that of a matrix of such are numbers.
+const LARGEST_RETURN: f64 = 1e50;
+
 /// The fewest returns that a covariance is judged on.
 const FEWEST: usize = 60;
 
@@ -200,6 +203,7 @@ impl CovarianceEvaluation {
         cancel: &Cancel,
     ) -> Result<Vec<CovarianceScore>> {
         Universe::new(panel.tickers())?;
+        require_sizes(panel, cancel)?;
         let origins = self.origins(panel.days().len())?;
         let periods = panel.periods_per_year();
         // Of one period, as the returns are.
@@ -308,6 +312,19 @@ impl CovarianceEvaluation {
             }
         }
     }
+}
+
+/// Fails where a return is so large that what is made of it is no number.
+fn require_sizes(panel: &ReturnPanel, cancel: &Cancel) -> Result<()> {
+    let columns = panel.tickers().iter().zip(panel.returns().columns());
+    for pair in work::watched(columns, panel.days().len(), cancel) {
+        let (ticker, column) = pair?;
+        if let Some(bad) = column.iter().find(|value| !(value.abs() <= LARGEST_RETURN)) {
+            let value = format!("a return of {bad:e} of {ticker}");
+            return Err(input::invalid("prices", value, "prices that move by less"));
+        }
+    }
+    Ok(())
 }
 
 impl CovarianceScore {

@@ -319,7 +319,7 @@ fn require_sizes(panel: &ReturnPanel, cancel: &Cancel) -> Result<()> {
     let columns = panel.tickers().iter().zip(panel.returns().columns());
     for pair in work::watched(columns, panel.days().len(), cancel) {
         let (ticker, column) = pair?;
-        if let Some(bad) = column.iter().find(|value| !(value.abs() <= LARGEST_RETURN)) {
+        if let Some(bad) = column.iter().find(|value| value.is_nan() || value.abs() > LARGEST_RETURN) {
             let value = format!("a return of {bad:e} of {ticker}");
             return Err(input::invalid("prices", value, "prices that move by less"));
         }

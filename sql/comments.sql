@@ -69,6 +69,15 @@ beyond were more or larger than the expected shortfalls say; quantile_loss: lowe
 default the horizon; history: prices before each origin. weights, level, horizon, method, as_of, prices: as in value_at_risk. status: ok, or from how many origins there is no
 forecast, and why. Errors: 22023, PF004, PF005.';
 
+COMMENT ON FUNCTION @extschema@.covariance_evaluate(text[], text[], bigint, bigint, bigint, float8, bigint, timestamptz, regclass, float8) IS
+'What covariances would have been worth from many past days, each without a price after it: a row per covariance, ledoit_wolf, the yardstick, first. covariances: names as in
+black_litterman, default all; dcc and dcc_nl without a number forecast the horizon. n: origins. qlike: the loss of the matrix beside the returns that came, per ticker, lower is better.
+volatility: what the portfolio of the least variance (long only) realised, a year; turnover: sum of abs(w - held) from an origin to the next; coverage: share of its losses up to the value at
+risk of normal returns at level; equal_risk_*: the same of the portfolio of equal risks. dm_qlike, dm_volatility: Diebold and Mariano''s statistic against ledoit_wolf (under zero: better), with
+two-sided p values. condition_number: the median. horizon: periods ahead, default 21. origins: 1 to 10000, default 30; stride: periods from one to the next, default the horizon; history: prices
+before each origin. level: 0.5 to 0.999, default 0.95. status: ok, from how many origins there is none, and why, or from how many it is singular. tickers, as_of, prices, periods_per_year: as in
+black_litterman. Errors: 22023, PF004, PF005.';
+
 COMMENT ON FUNCTION @extschema@.stress(jsonb, jsonb, text, bigint, timestamptz, regclass) IS
 'What given weights would lose in a scenario: a row without a ticker for the whole, then one per ticker. weights: {"AAPL": 0.6, "KO": 0.4}, held through the scenario.
 scenario: {"from": "2020-02-19", "to": "2020-03-23"} is the past from the last prices on or before the first day to those on or before the last;

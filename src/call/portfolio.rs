@@ -8,14 +8,18 @@ use folio_core::portfolio::memory;
 use folio_core::portfolio::objective::{self, Constraints};
 use folio_core::portfolio::request::{Allocation, Request};
 use folio_core::portfolio::view_input;
+use folio_core::risk::{
+    CovarianceEvaluation, CovarianceSchedule, CovarianceScore, DEFAULT_COVARIANCE_HORIZON,
+    DEFAULT_COVARIANCE_ORIGINS, DEFAULT_TAIL_LEVEL,
+};
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::periods;
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, not_null};
 use crate::backend::budget::{self, Held, HeldBy};
-use crate::backend::datum::Json;
+use crate::backend::datum::{Json, Names};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices;
 use crate::backend::report::Result;
@@ -109,6 +113,34 @@ impl Arguments {
         let days = backtest::run(backtest, &returns, &pool, &cancel)?;
         periods::say(periods.remark(returns.frequency()));
         Ok((budget::hold(result_bytes)?.by(days.into_iter()), returns.times()))
+    }
+
+    /// What covariances would have been worth from past days; all of them where none is named.
+    pub fn evaluate_covariances(mut self, covariances: Option<Names>) -> Result<Vec<CovarianceScore>> {
+        let settings = Settings::read();
+        let mut selection = self.selection(&settings)?;
+        let periods = settings.periods_per_year(self.periods_per_year)?;
+        let schedule = CovarianceSchedule {
+            horizon: self.horizon.unwrap_or(DEFAULT_COVARIANCE_HORIZON),
+            origins: self.origins.unwrap_or(DEFAULT_COVARIANCE_ORIGINS),
+            stride: self.stride,
+            history: selection.history,
+        };
+        let names = covariances.map(|names| not_null("covariances", names)).transpose()?;
+        let level = self.level.unwrap_or(DEFAULT_TAIL_LEVEL);
+        let evaluation = CovarianceEvaluation::new(names.as_deref(), level, &schedule)?;
+        selection.history = evaluation.prices();
+        let pool = Pool::start(settings.threads_per_call)?;
+        let panel = prices::read(&selection, &settings)?;
+        let kept = evaluation.kept(panel.columns().len());
+        let (threads, limit) = (pool.threads(), settings.memory_limit);
+        budget::reserve(memory::check_covariances(&panel, evaluation.history(), kept, threads, limit)?)?;
+        let cancel = pool::cancel_flag();
+        let returns =
+            task::one(&pool, &cancel, move |_| aligned(&panel, selection.history))?.with_periods(periods);
+        let scores = evaluation.scores(&returns, &pool, &cancel)?;
+        periods::say(periods.remark(returns.frequency()));
+        Ok(scores)
     }
 }
 

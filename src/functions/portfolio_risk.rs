@@ -2,8 +2,8 @@
 
 use folio_core::portfolio::group::Groups;
 use folio_core::risk::{
-    DEFAULT_TAIL_HORIZON, DEFAULT_TAIL_LEVEL, DEFAULT_TAIL_ORIGINS, Stress, TailEvaluation, TailRequest,
-    TailSchedule, TailScore, Test, Weights, attribute,
+    CovarianceScore, DEFAULT_TAIL_HORIZON, DEFAULT_TAIL_LEVEL, DEFAULT_TAIL_ORIGINS, Stress, TailEvaluation,
+    TailRequest, TailSchedule, TailScore, Test, Weights, attribute,
 };
 use pgrx::prelude::*;
 
@@ -68,6 +68,46 @@ sql_function! {
     }
 }
 
+sql_function! {
+    /// What covariances would have been worth from many past days, beside ledoit_wolf: a row per covariance.
+    #[pg_extern(stable, parallel_unsafe, cost = 10000000)]
+    fn covariance_evaluate(
+        tickers, covariances: Names = "NULL", horizon, origins, stride, level, source, later
+    ) given arguments
+    -> rows of score, status {
+        covariance: Text = Text(score.covariance), n: i64 = score.n as i64, qlike: Option<f64>,
+        dm_qlike: Option<f64> = score.against_qlike.map(|test| test.statistic),
+        p_value_qlike: Option<f64> = score.against_qlike.map(|test| test.p_value),
+        volatility: Option<f64> = score.least_variance.volatility,
+        dm_volatility: Option<f64> = score.against_variance.map(|test| test.statistic),
+        p_value_volatility: Option<f64> = score.against_variance.map(|test| test.p_value),
+        turnover: Option<f64> = score.least_variance.turnover, coverage: Option<f64> = score.least_variance.coverage,
+        equal_risk_volatility: Option<f64> = score.equal_risk.volatility,
+        equal_risk_turnover: Option<f64> = score.equal_risk.turnover,
+        equal_risk_coverage: Option<f64> = score.equal_risk.coverage,
+        condition_number: Option<f64> = score.condition, status: Text = Text(status),
+    } {
+        let scores = arguments.evaluate_covariances(covariances)?;
+        Ok(scores.into_iter().map(|score| {
+            let status = status(&score);
+            (score, status)
+        }))
+    }
+}
+
+/// What there is to say of a covariance's origins.
+fn status(score: &CovarianceScore) -> String {
+    let missing =
+        score.missing.as_ref().map(|(origins, reason)| format!("none from {}: {reason}", counted(*origins)));
+    let singular = (score.singular > 0).then(|| format!("singular from {}", counted(score.singular)));
+    let parts: Vec<String> = missing.into_iter().chain(singular).collect();
+    if parts.is_empty() { "ok".to_owned() } else { parts.join("; ") }
+}
+
+fn counted(origins: usize) -> String {
+    if origins == 1 { "1 origin".to_owned() } else { format!("{origins} origins") }
+}
+
 fn statistic(test: Option<Test>) -> Option<f64> {
     test.map(|test| test.statistic)
 }
@@ -79,8 +119,7 @@ fn p_value(test: Option<Test>) -> Option<f64> {
 /// What there is to say of a method's forecasts.
 fn missing(score: &TailScore) -> String {
     score.missing.as_ref().map_or("ok".to_owned(), |(origins, reason)| {
-        let origins = if *origins == 1 { "1 origin".to_owned() } else { format!("{origins} origins") };
-        format!("no forecast from {origins}: {reason}")
+        format!("no forecast from {}: {reason}", counted(*origins))
     })
 }
 

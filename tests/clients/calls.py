@@ -67,6 +67,7 @@ CALLS = [
     rows("portfolio_performance($1, tickers => $2)", Json('{"A": 0.5, "BB": 0.5}'), TICKERS),
     rows("value_at_risk($1, level => $2, horizon => $3)", Json('{"A": 0.5, "BB": 0.5}'), 0.95, 2),
     rows("var_evaluate($1, level => $2, origins => $3)", Json('{"A": 0.5, "BB": 0.5}'), 0.95, 3),
+    rows("covariance_evaluate(tickers => $1, covariances => $2, horizon => $3, origins => $4)", TICKERS, ["oas", "dcc(2)"], 2, 3),
     rows("stress($1, $2)", Json('{"A": 0.5, "BB": 0.5}'), Json('{"from": "2024-03-01", "to": "2024-04-01"}')),
     rows("risk_attribution($1, groups => $2, covariance => $3)", Json('{"A": 0.5, "BB": 0.5}'),
          Json('{"sector": {"A": "Tech", "BB": null}}'), "oas"),

@@ -4,6 +4,7 @@
 
 mod attribution;
 mod combine;
+mod covariance_evaluate;
 mod ensemble;
 mod evaluate;
 mod exceedance;
@@ -16,6 +17,10 @@ mod weights;
 
 pub use attribution::{Part, TOTAL, attribute};
 pub use combine::{Member, MemberFit};
+pub use covariance_evaluate::{
+    CovarianceEvaluation, CovarianceSchedule, CovarianceScore, DEFAULT_COVARIANCE_HORIZON,
+    DEFAULT_COVARIANCE_ORIGINS, PortfolioScore,
+};
 pub use ensemble::{Bars, Ensemble, Report, Status, Step, forecast};
 pub use evaluate::{DEFAULT_ORIGINS, ENSEMBLE, Evaluation, Row, SAMPLE, Schedule, Summary, evaluate};
 pub use exceedance::Test;

@@ -125,10 +125,11 @@ macro_rules! models {
     };
 }
 
-mod bfgs;
+pub(crate) mod bfgs;
 pub(crate) mod recursion;
 mod regression;
-mod shares;
+pub(crate) mod shares;
+pub(crate) mod standardised;
 
 models! {
     ewma::Ewma,

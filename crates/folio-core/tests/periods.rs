@@ -71,6 +71,8 @@ fn means_and_variances_are_annualised_by_what_the_times_say() {
         "exp_cov",
         "denoised",
         "nonlinear_shrinkage",
+        "dcc",
+        "dcc_nl(5)",
     ] {
         let method = CovarianceMethod::parse(method).unwrap();
         let of_days = method.estimate(&daily, &cancel).unwrap();

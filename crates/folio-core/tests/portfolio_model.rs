@@ -91,6 +91,31 @@ fn nonlinear_shrinkage_leaves_out_what_never_moves() {
 }
 
 #[test]
+fn dynamic_correlations_are_those_of_another_computation() {
+    let golden = golden("dcc.json");
+    for name in ["dcc", "dcc_nl"] {
+        for horizon in ["1", "21"] {
+            let method = CovarianceMethod::parse(&format!("{name}({horizon})")).unwrap();
+            let covariance = method.estimate(&returns(), &Cancel::default()).unwrap();
+            let expected = lower_triangle(&golden[name]["cov"][horizon]);
+            // As shares of both volatilities: two searches end this near to each other.
+            let scale = expected.diag().mapv(f64::sqrt);
+            let unit = |matrix: &Array2<f64>| {
+                Array2::from_shape_fn(matrix.dim(), |(i, j)| matrix[[i, j]] / (scale[i] * scale[j]))
+            };
+            let what = format!("{name}({horizon})");
+            assert_close(&unit(covariance.matrix()), &unit(&expected), 1e-5, &what);
+        }
+        let next = CovarianceMethod::parse(name).unwrap();
+        assert_eq!(next, CovarianceMethod::parse(&format!("{name}(1)")).unwrap());
+        for horizon in ["0", "1.5", "253", "-3"] {
+            let error = CovarianceMethod::parse(&format!("{name}({horizon})")).unwrap_err();
+            assert!(matches!(error, folio_core::Error::InvalidArgument { argument: "covariance", .. }));
+        }
+    }
+}
+
+#[test]
 fn he_and_litterman_to_the_print_and_beyond() {
     let golden = golden("he_litterman_1999.json");
     let inputs = &golden["inputs"];

@@ -54,6 +54,10 @@ pub const READERS: &[(&str, &str)] = &[
         "SELECT count(*) FROM var_evaluate('{\"A\": 0.5, \"BB\": 0.5}', origins => 3, history => 50, prices => '@')",
     ),
     (
+        "covariance_evaluate",
+        "SELECT count(*) FROM covariance_evaluate(covariances => '{sample_cov,oas}', origins => 2, horizon => 2, history => 50, prices => '@')",
+    ),
+    (
         "stress",
         "SELECT count(*) FROM stress('{\"A\": 0.5, \"BB\": 0.5}', '{\"shocks\": {\"A\": -0.1}}', prices => '@')",
     ),

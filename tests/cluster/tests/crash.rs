@@ -486,6 +486,7 @@ fn long_arrays_and_documents_are_counted_before_they_are_kept() {
         "SELECT (SELECT count(*) FROM value_at_risk(object)) FROM big",
         "SELECT (SELECT count(*) FROM risk_attribution(object)) FROM big",
         "SELECT (SELECT count(*) FROM var_evaluate(object)) FROM big",
+        "SELECT (SELECT count(*) FROM covariance_evaluate(covariances => names)) FROM big",
         "SELECT (SELECT count(*) FROM stress(object, '{\"shocks\": {\"A\": -0.1}}')) FROM big",
         "SELECT (SELECT count(*) FROM portfolio_performance(object)) FROM big",
         "SELECT (SELECT count(*) FROM portfolio_performance('{\"A\": 1}', benchmark => object)) FROM big",

@@ -22,6 +22,7 @@ const USUAL: &[(&str, &str)] = &[
         "'{\"max_weight\": 0.6, \"groups\": {\"g\": [\"A\"]}, \"group_max\": {\"g\": 0.5}, \"gamma\": 0.1}'",
     ),
     ("covariance", "NULL"),
+    ("covariances", "'{oas,exp_cov}'"),
     ("fee_bps", "5"),
     ("fee_fixed", "1"),
     ("fee_per_share", "0.005"),

@@ -84,6 +84,20 @@ SELECT * FROM var_evaluate('{"calm": 40}');
 SELECT * FROM var_evaluate('{"short": 1}');
 SELECT * FROM var_evaluate(NULL);
 
+-- Which covariance: ledoit_wolf is always there and does not differ from itself; where moves have tripled what forgets is better.
+SELECT covariance, n, qlike IS NOT NULL AS qlike, dm_qlike < -2 AS better, p_value_qlike < 0.05 AS unlikely, volatility > 0 AS volatility,
+       turnover >= 0 AS turnover, coverage BETWEEN 0 AND 1 AS coverage, equal_risk_volatility > 0 AS equal_risk, condition_number >= 1 AS condition_number, status
+FROM covariance_evaluate('{calm,rising}', '{exp_cov(30),dcc,dcc(2)}', horizon => 1, origins => 60, history => 250);
+SELECT covariance, n, qlike, round(volatility::numeric, 6) AS volatility, round(equal_risk_volatility::numeric, 6) AS equal_risk_volatility, status
+FROM covariance_evaluate('{calm,flat}', '{sample_cov,dcc}', horizon => 5, origins => 2, history => 50);
+SELECT count(*) FROM covariance_evaluate('{calm,rising}', origins => 2);
+SELECT * FROM covariance_evaluate('{calm}', '{oas,best_of_all}');
+SELECT * FROM covariance_evaluate('{calm}', '{oas,NULL}');
+SELECT * FROM covariance_evaluate('{calm}', '{dcc(0)}');
+SELECT * FROM covariance_evaluate('{calm}', origins => 0);
+SELECT * FROM covariance_evaluate('{calm}', level => 95);
+SELECT * FROM covariance_evaluate('{short}');
+
 -- What a scenario costs: prices between two closes; what moves with what is shocked.
 SELECT s.ticker, weight, abs(contribution - weight * change) < 1e-12 AS is_product, lowest <= least(change, 0) AS lowest, origin, first_ts, last_ts,
        abs(change - (after.close / before.close - 1)) < 1e-9 AS is_past

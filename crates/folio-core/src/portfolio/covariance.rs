@@ -8,9 +8,12 @@
 
 mod constant_correlation;
 mod constant_variance;
+mod dcc;
+mod dcc_nl;
 mod denoised;
 mod exponential;
 mod gerber;
+mod loss;
 mod moments;
 mod nonlinear_shrinkage;
 mod oas;
@@ -22,6 +25,7 @@ mod single_factor;
 
 use ndarray::{Array1, Array2};
 
+pub(crate) use loss::Spectrum;
 pub(crate) use semidefinite::semidefinite;
 pub use semidefinite::{FixMethod, Fixed, fix_nonpositive_semidefinite};
 
@@ -62,10 +66,11 @@ trait Estimator: Send + Sync {
 /// A number that an estimator takes.
 struct Number {
     default: f64,
-    /// It has to be over this.
-    over: f64,
-    /// The same in words.
+    valid: fn(f64) -> bool,
+    /// What is valid, in words.
     expected: &'static str,
+    /// Whether it is for how many periods the covariance is.
+    is_horizon: bool,
 }
 
 /// What an estimator gives: N x N, and the weight of the target of one that shrinks.
@@ -97,6 +102,8 @@ static ESTIMATORS: &[&dyn Estimator] = &[
     &denoised::Denoised,
     &gerber::Gerber,
     &nonlinear_shrinkage::NonlinearShrinkage,
+    &dcc::Dcc,
+    &dcc_nl::DccNl,
 ];
 
 /// The estimator where none is named.
@@ -127,6 +134,14 @@ impl std::fmt::Debug for CovarianceMethod {
     }
 }
 
+/// As it is written in SQL.
+impl std::fmt::Display for CovarianceMethod {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.estimator.name())?;
+        if self.estimator.number().is_some() { write!(f, "({})", self.number) } else { Ok(()) }
+    }
+}
+
 impl CovarianceMethod {
     /// The names in SQL.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -139,6 +154,14 @@ impl CovarianceMethod {
     /// # Errors
     /// [`Error::UnknownName`] with the valid names, [`Error::InvalidArgument`] for a number that makes no sense.
     pub fn parse(text: &str) -> Result<CovarianceMethod> {
+        CovarianceMethod::parse_over(text, 1)
+    }
+
+    /// The same, where one that forecasts over a horizon and is given none takes this one.
+    ///
+    /// # Errors
+    /// As [`CovarianceMethod::parse`].
+    pub fn parse_over(text: &str, horizon: usize) -> Result<CovarianceMethod> {
         let (name, given) = match text.trim().strip_suffix(')').and_then(|text| text.split_once('(')) {
             Some((name, number)) => (name.trim(), Some(parse_number(number)?)),
             None => (text.trim(), None),
@@ -156,8 +179,9 @@ impl CovarianceMethod {
                 ));
             }
             (Some(takes), given) => {
-                let number = given.unwrap_or(takes.default);
-                if number <= takes.over {
+                let default = if takes.is_horizon { horizon as f64 } else { takes.default };
+                let number = given.unwrap_or(default);
+                if !(takes.valid)(number) {
                     return Err(input::invalid("covariance", written(number), takes.expected));
                 }
                 number

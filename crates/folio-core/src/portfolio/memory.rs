@@ -49,6 +49,21 @@ pub fn check_backtest(panel: &PricePanel, lookback: usize, threads: usize, limit
     within(dates.saturating_add(prices + RETURN_COPIES * tickers * days), limit)
 }
 
+/// The bytes that an evaluation of covariances takes, on so many threads at once, where so many numbers of its origins are kept.
+///
+/// # Errors
+/// [`Error::MemoryLimit`] where they are more than `limit`.
+pub fn check_covariances(
+    panel: &PricePanel,
+    history: usize,
+    kept: usize,
+    threads: usize,
+    limit: usize,
+) -> Result<usize> {
+    let backtest = check_backtest(panel, history, threads, limit)? / size_of::<f64>();
+    within((backtest - BASE_BYTES / size_of::<f64>()).saturating_add(kept), limit)
+}
+
 /// The bytes that the posterior of matrices that are given takes.
 ///
 /// # Errors

@@ -102,6 +102,26 @@ pub struct TailRequest {
     asked: Asked,
 }
 
+/// A level that a loss is not to pass.
+///
+/// # Errors
+/// [`Error::InvalidArgument`], with a word on levels from the other side and in percent.
+pub(super) fn checked_level(level: f64) -> Result<f64> {
+    if !(0.5..=HIGHEST).contains(&level) {
+        let hint = match level {
+            small if (1.0 - HIGHEST..0.5).contains(&small) => {
+                format!("; write {} for the worst {small}", ((1.0 - small) * 1e6).round() / 1e6)
+            }
+            percent if (50.0..=99.9).contains(&percent) => {
+                format!("; write {} for {percent} %", percent / 100.0)
+            }
+            _ => String::new(),
+        };
+        return Err(input::invalid("level", level, format!("a share from 0.5 to {HIGHEST}{hint}")));
+    }
+    Ok(level)
+}
+
 /// The tail by one method, or why it has none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TailRow {
@@ -122,18 +142,7 @@ impl TailRequest {
         horizon: i64,
         method: Option<&str>,
     ) -> Result<TailRequest> {
-        if !(0.5..=HIGHEST).contains(&level) {
-            let hint = match level {
-                small if (1.0 - HIGHEST..0.5).contains(&small) => {
-                    format!("; write {} for the worst {small}", ((1.0 - small) * 1e6).round() / 1e6)
-                }
-                percent if (50.0..=99.9).contains(&percent) => {
-                    format!("; write {} for {percent} %", percent / 100.0)
-                }
-                _ => String::new(),
-            };
-            return Err(input::invalid("level", level, format!("a share from 0.5 to {HIGHEST}{hint}")));
-        }
+        let level = checked_level(level)?;
         let named = |name: &str| {
             let found = METHODS.iter().copied().find(|method| method.name() == name);
             found.ok_or_else(|| input::unknown("method", name, METHODS.iter().map(|method| method.name())))

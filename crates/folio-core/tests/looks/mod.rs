@@ -13,13 +13,17 @@ use folio_core::forecast::{
 };
 use folio_core::frequency::PeriodsPerYear;
 use folio_core::model::{MODELS, Model};
+use folio_core::orders::{OrderRequest, Terms, TermsInput, rebalance};
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
+use folio_core::portfolio::covariance::CovarianceMethod;
+use folio_core::portfolio::group::Groups;
 use folio_core::portfolio::objective::{Constraints, by_name};
 use folio_core::portfolio::request::{
     Request, black_litterman, efficient_frontier, optimize_portfolio, risk_map,
 };
 use folio_core::portfolio::universe::Universe;
+use folio_core::portfolio::views::Views;
 use folio_core::price_report::price_reports;
 use folio_core::risk::{self, Bars};
 use folio_core::task::{Cancel, Inline, Seed, Task};
@@ -45,7 +49,7 @@ pub fn computations() -> Vec<Computation> {
     let models = MODELS.iter().map(|model| of_model(*model));
     models
         .chain([of_many_tickers(), of_a_long_series(), of_an_evaluation(), of_volatilities()])
-        .chain([of_prices_in_no_order(), of_tails()])
+        .chain([of_prices_in_no_order(), of_tails(), of_past_tails(), of_a_long_season(), of_orders()])
         .chain(of_portfolios())
         .chain(of_shares())
         .collect()
@@ -74,13 +78,64 @@ fn of_many_tickers() -> Computation {
 /// Tails of so many days that each loop over them is long.
 fn of_tails() -> Computation {
     let returns = ReturnPanel::aligned(&large_market(2, 30_000), 30_000, 2).expect("returns");
-    let weights = returns.tickers().iter().map(|ticker| (ticker.clone(), json!(0.5)));
-    let weights = serde_json::Value::Object(weights.collect());
     computation("value at risk", move |cancel| {
-        let request = risk::TailRequest::new(&weights, 0.95, 252, None).expect("a request");
+        let request = risk::TailRequest::new(&equal_weights(&returns), 0.95, 252, None).expect("a request");
         let rows = request.rows(&returns, cancel).expect("rows");
         assert!(rows.iter().all(|row| row.outcome.is_ok()), "{rows:?}");
     })
+}
+
+/// Tails from many past days.
+fn of_past_tails() -> Computation {
+    let returns = ReturnPanel::aligned(&large_market(2, 10_000), 10_000, 2).expect("returns");
+    computation("var_evaluate", move |cancel| {
+        let request = risk::TailRequest::new(&equal_weights(&returns), 0.95, 1, None).expect("a request");
+        let schedule = risk::TailSchedule { origins: 50, stride: None, history: 9_000 };
+        let evaluation = risk::TailEvaluation::new(request, &schedule).expect("a schedule");
+        assert!(evaluation.scores(&returns, cancel).expect("scores").iter().all(|score| score.n == 50));
+    })
+}
+
+/// Hours of many years, with a season of a day and of a week.
+fn of_a_long_season() -> Computation {
+    let wave = |t: i64, length: i64| (t % length) as f64 / length as f64;
+    let price = |t: i64| 100.0 + 5.0 * wave(t, 24) + 3.0 * wave(t, 168) + (t as f64 / 900.0).sin();
+    let rows = (0..30_000).map(|t| PriceRow { ts: Timestamp(t * 3_600_000_000), close: price(t) }).collect();
+    let panel = PricePanel::new(vec![("A".to_owned(), Series::new("A".to_owned(), rows, usize::MAX))]);
+    computation("forecast, a long seasonal series", move |cancel| {
+        let request = common::request(&["naive", "seasonal_naive", "theta"], 168);
+        let reports = forecast(panel.clone(), &request, &Inline, cancel).expect("forecasts");
+        let ensemble = reports[0].outcome.as_ref().expect("a forecast");
+        assert!(!ensemble.season_lengths().is_empty());
+    })
+}
+
+/// The account of a large portfolio.
+fn of_orders() -> Computation {
+    let panel = large_market(ASSETS, DAYS);
+    computation("rebalance_orders", move |cancel| {
+        let names = || panel.columns().iter().map(|(ticker, _)| ticker.clone());
+        let weights = names().map(|ticker| (ticker, json!(1.0 / ASSETS as f64))).collect();
+        let positions = names().step_by(2).map(|ticker| (ticker, json!(7))).collect();
+        let [weights, positions] = [weights, positions].map(serde_json::Value::Object);
+        let terms = TermsInput {
+            method: Some("exact".to_owned()),
+            fee_bps: Some(5.0),
+            band: Some(0.001),
+            ..TermsInput::default()
+        };
+        let terms = Terms::new(&terms).expect("terms");
+        let request = OrderRequest::new(&weights, &positions, 1e5, terms).expect("a request");
+        let periods = PeriodsPerYear::default();
+        assert!(!rebalance(&request, &panel, DAYS, periods, cancel).expect("orders").orders.is_empty());
+    })
+}
+
+/// The same weight of every ticker.
+fn equal_weights(returns: &ReturnPanel) -> serde_json::Value {
+    let share = 1.0 / returns.tickers().len() as f64;
+    let weights = returns.tickers().iter().map(|ticker| (ticker.clone(), json!(share)));
+    serde_json::Value::Object(weights.collect())
 }
 
 /// So many prices that each loop over them is long.
@@ -176,6 +231,50 @@ fn of_portfolios() -> Vec<Computation> {
     all.push(of(
         "efficient_frontier",
         move |r, c| drop(efficient_frontier(&request(), r, 20, c).expect("points")),
+        &market,
+    ));
+    let cvar = move || Request { objective: by_name("min_cvar").expect("an objective"), ..request() };
+    all.push(of(
+        "black_litterman, min_cvar",
+        move |r, c| {
+            let mut viewed = cvar();
+            viewed.views = Views::parse(&json!(["T0001 = 10%"])).expect("a view");
+            drop(black_litterman(&viewed, r, c).expect("a posterior"));
+        },
+        &market,
+    ));
+    all.push(of(
+        "risk_attribution",
+        |r, c| {
+            let weights = risk::Weights::from_json(&equal_weights(r)).expect("weights");
+            let label = |(i, ticker): (usize, &String)| (ticker.clone(), json!(format!("G{}", i % 3)));
+            let labels: serde_json::Map<_, _> = r.tickers().iter().enumerate().map(label).collect();
+            let groups = Groups::from_json(&json!({ "sector": labels })).expect("groups");
+            let method = CovarianceMethod::default();
+            assert!(!risk::attribute(&weights, &groups, method, r, c).expect("parts").is_empty());
+        },
+        &market,
+    ));
+    all.push(of(
+        "stress",
+        |r, c| {
+            let half = r.tickers().iter().step_by(2).map(|ticker| (ticker.clone(), json!(-0.1)));
+            let shocks: serde_json::Map<_, _> = half.collect();
+            let scenario = json!({ "shocks": shocks });
+            let stress = risk::Stress::new(&equal_weights(r), &scenario, CovarianceMethod::default());
+            assert_eq!(stress.expect("a scenario").rows(r, c).expect("rows").len(), ASSETS + 1);
+        },
+        &market,
+    ));
+    all.push(of(
+        "covariance_evaluate",
+        |r, c| {
+            let schedule = risk::CovarianceSchedule { horizon: 21, origins: 2, stride: None, history: 500 };
+            let names = ["nonlinear_shrinkage".to_owned()];
+            let evaluation = risk::CovarianceEvaluation::new(Some(&names), 0.95, &schedule);
+            let scores = evaluation.expect("a schedule").scores(r, &Inline, c).expect("scores");
+            assert!(scores.iter().all(|score| score.n == 2), "{scores:?}");
+        },
         &market,
     ));
     all.push(of("risk_map", move |r, c| drop(risk_map(&request(), r, 20, c).expect("a map")), &market));

@@ -135,6 +135,8 @@ pub fn every_request() -> Vec<(&'static str, Request)> {
         "denoised",
         "gerber",
         "nonlinear_shrinkage",
+        "dcc",
+        "dcc_nl(21)",
     ];
     let near = Constraints::from_json(&json!({ "max_tracking_error": 0.02 })).unwrap();
     let near = Request { constraints: near, prior: Some(Prior::Historical), ..Request::default() };

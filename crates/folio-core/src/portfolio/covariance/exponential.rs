@@ -24,7 +24,12 @@ impl Estimator for Exponential {
     }
 
     fn number(&self) -> Option<Number> {
-        Some(Number { default: DEFAULT_SPAN, over: 1.0, expected: "a span over 1 day" })
+        Some(Number {
+            default: DEFAULT_SPAN,
+            valid: |span| span > 1.0,
+            expected: "a span over 1 day",
+            is_horizon: false,
+        })
     }
 
     fn estimate(&self, returns: &Array2<f64>, number: f64, cancel: &Cancel) -> Result<Estimate> {

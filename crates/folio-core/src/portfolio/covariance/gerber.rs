@@ -24,8 +24,9 @@ impl Estimator for Gerber {
     fn number(&self) -> Option<Number> {
         Some(Number {
             default: DEFAULT_THRESHOLD,
-            over: 0.0,
+            valid: |threshold| threshold > 0.0,
             expected: "a threshold over 0 standard deviations",
+            is_horizon: false,
         })
     }
 

@@ -16,7 +16,7 @@ impl Estimator for Semi {
     }
 
     fn number(&self) -> Option<Number> {
-        Some(Number { default: 0.0, over: f64::NEG_INFINITY, expected: "a daily return" })
+        Some(Number { default: 0.0, valid: |_| true, expected: "a daily return", is_horizon: false })
     }
 
     fn estimate(&self, returns: &Array2<f64>, number: f64, cancel: &Cancel) -> Result<Estimate> {

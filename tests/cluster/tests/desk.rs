@@ -496,13 +496,21 @@ fn trades_are_against_the_weights_before_and_limited_by_them() {
 #[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn a_block_runs_every_portfolio() {
     let (_database, mut session) = with_portfolio(SMALL);
-    // The names are long enough to be stored out of line: whoever reads them needs a snapshot.
+    // In a row of over 2 kB whose other values stay the name is stored out of line: whoever reads it needs a snapshot.
+    run(&mut session, "ALTER TABLE folio.portfolio ALTER COLUMN market_caps SET STORAGE MAIN");
     run(
         &mut session,
-        "INSERT INTO folio.portfolio (name, tickers, models, prices)
-         SELECT string_agg(md5(n || tickers), ''), string_to_array(tickers, ' '), '{naive,theta}', 'public.prices'
-         FROM generate_series(1, 80) AS n, unnest(ARRAY['GE KO', 'GE XOM']) AS tickers GROUP BY tickers",
+        "INSERT INTO folio.portfolio (name, tickers, models, prices, market_caps)
+         SELECT (SELECT string_agg(md5(n || tickers), '') FROM generate_series(1, 32) AS n),
+                string_to_array(tickers, ' '), '{naive,theta}', 'public.prices',
+                (SELECT jsonb_object_agg(coalesce(ticker, 'T' || n), 1e30 + n * 1234567890123456789.0)
+                 FROM generate_series(1, 80) AS n LEFT JOIN (VALUES (1, 'GE'), (2, 'KO'), (3, 'XOM')) AS t (n, ticker) USING (n))
+         FROM unnest(ARRAY['GE KO', 'GE XOM']) AS tickers",
     );
+    let toast = "SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 'folio.portfolio'::regclass";
+    let toast: String = session.query_one(toast, &[]).expect("its name").get(0);
+    let longest = format!("SELECT coalesce(max(length(chunk_data)), 0) FROM {toast}");
+    assert_eq!(session.query_one(&longest, &[]).expect("chunks").get::<_, i32>(0), 1024, "of a name");
     run(
         &mut session,
         "DO $$ DECLARE p record; BEGIN

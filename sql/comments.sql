@@ -101,7 +101,7 @@ COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, 
 COMMENT ON FUNCTION @extschema@.forecast_agg_row(internal, timestamptz, float8, bigint, jsonb) IS 'Takes a row into forecast_agg with options';
 COMMENT ON FUNCTION @extschema@.forecast_agg_result(internal) IS 'What forecast_agg gives in the end';
 
-COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.black_litterman(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8, text) IS
 'Black-Litterman portfolio: a row per ticker. Returns and volatilities are annual, returns total.
 tickers: default all. views: array of strings like "AAPL = 10%" or "MSFT - GE = 5%", or of objects {"view": ..., "confidence": 0.6};
 or {"views": [...], "omega": [...]}, or {"tickers": [...], "p": [[...]], "q": [...], "omega": ...} with omega a vector of variances or a matrix.
@@ -110,6 +110,7 @@ market_caps: {"AAPL": 2066, ...}. prior: market (default with market_caps), equa
 covariance: ledoit_wolf (default), sample_cov, oas, exp_cov(span), ... objective: max_sharpe (default), min_volatility, max_quadratic_utility, ...
 constraints: {"max_weight": 0.2, "groups": {"sector": {...}}, "group_max": {"sector:Energy": 0.3}, ...}. history, as_of, prices: as in forecast_ensemble.
 periods_per_year: by which it annualises, default folio.periods_per_year, 0 what the prices'' times say: 252 for daily ones; a NOTICE tells another number.
+alignment: common (default) takes the times that all tickers have; all takes every time and completes what a ticker lacks from the others, as a NOTICE says.
 Errors: 22023, PF001 infeasible, PF003 solver, PF004 history too short, PF005 bad prices.';
 
 COMMENT ON FUNCTION @extschema@.market_implied_risk_aversion(text, float8, bigint, timestamptz, regclass, float8) IS
@@ -124,30 +125,30 @@ ended (value: bars since then that other tickers have), irregular (value: share 
 ts, until: where. rows: how many were looked at. frequency, fit, periods_per_year: how often a price comes, the share of stamps that fit that, and bars a year.
 At most 20 findings of a kind are listed of a ticker; the last says how many more there are. history: newest prices looked at, default folio.history.';
 
-COMMENT ON FUNCTION @extschema@.observations(text[], bigint, timestamptz, regclass) IS
-'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...).';
+COMMENT ON FUNCTION @extschema@.observations(text[], bigint, timestamptz, regclass, text) IS
+'The number of returns that a covariance of these tickers is estimated from: T, for tau => 1.0 / observations(...). alignment: as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.by_ticker(regclass, name, name) IS
 'A column of a relation as {ticker: value, ...}: market capitalisations for market_caps, sectors for the groups of constraints.
 relation: a table or view with one row for each ticker. value: the column. ticker: the column of the tickers. Error: 21000 where a ticker has several rows.';
 
-COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8, text) IS
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
 the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass, float8, text) IS
 'Weights from the prior alone, without views: a row per ticker. The arguments are those of black_litterman; prior may be historical.';
 
-COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], bigint, jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.efficient_frontier(text[], bigint, jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, float8, text) IS
 'The efficient frontier of prior and views, from the least volatility to the largest return in equal steps of return: a row per point with the weights by ticker.
 points: default 20. The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.portfolio_performance(jsonb, jsonb, text[], jsonb, jsonb, text, float8, float8, float8, text, bigint, timestamptz, regclass, float8, text) IS
 'What prior and views expect of given weights, {"AAPL": 0.3, ...}: return, volatility, Sharpe ratio; beside a benchmark''s weights, tracking error and turnover too. periods_per_year: by which they are annual.
 The other arguments are those of black_litterman.';
 
-COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestamptz, regclass, float8) IS
-'The annual covariance and correlation of returns: a row per pair of tickers. covariance, periods_per_year: as in black_litterman.';
+COMMENT ON FUNCTION @extschema@.covariance_matrix(text[], text, bigint, timestamptz, regclass, float8, text) IS
+'The annual covariance and correlation of returns: a row per pair of tickers. covariance, periods_per_year, alignment: as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timestamptz, regclass) IS
 'Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker, and one for the cash that is left, with ticker NULL.
@@ -186,7 +187,7 @@ levels: of the fan, up to 5 shares from 0.01 to 0.99, default 0.5, 0.8 and 0.95.
 before the forecast, 2 to 5000, default six for each step. width: pixels, 320 to 3840, default 800. theme: light, dark, or auto (default), which follows
 the reader''s preference. The other arguments and the errors are those of forecast_ensemble. The same prices, settings and seed give the same bytes.';
 
-COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, bigint, text, float8) IS
+COMMENT ON FUNCTION @extschema@.frontier_chart(text[], jsonb, jsonb, text, float8, float8, float8, text, jsonb, bigint, timestamptz, regclass, bigint, text, float8, text) IS
 'The efficient frontier of prior and views as SVG, with the portfolios of the largest Sharpe ratio and of least volatility, and each ticker alone.
 width, theme: as in forecast_chart. The other arguments and the errors are those of black_litterman.';
 

@@ -187,6 +187,10 @@ arguments! { ($)
         /// What annual numbers are annualised by.
         periods_per_year: f64 = "NULL",
     }
+    universe {
+        /// Which times count where histories differ, by name.
+        alignment: Text = "NULL",
+    }
 }
 
 impl Arguments {

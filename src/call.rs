@@ -5,6 +5,7 @@ pub mod chart;
 pub mod desk;
 pub mod evaluate;
 pub mod forecast;
+mod histories;
 pub mod orders;
 pub mod periods;
 pub mod portfolio;

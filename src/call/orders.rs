@@ -30,7 +30,7 @@ impl Arguments {
         let periods = settings.periods_per_year(self.periods_per_year)?;
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings)?;
-        budget::reserve(memory::check(&panel, settings.memory_limit)?)?;
+        budget::reserve(memory::check(&panel, memory::longest(&panel), settings.memory_limit)?)?;
         let list = task::one(&pool, &pool::cancel_flag(), move |cancel| {
             orders::rebalance(&request, &panel, selection.history, periods, cancel)
         })?;

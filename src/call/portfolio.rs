@@ -1,6 +1,7 @@
 //! The calls that build a portfolio from returns, or look at one.
 
-use folio_core::panel::{PricePanel, ReturnPanel, Times};
+use folio_core::panel::{PricePanel, ReturnPanel, Times, Timestamp};
+use folio_core::portfolio::alignment::Alignment;
 use folio_core::portfolio::backtest::{self, Backtest, Day};
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
@@ -12,7 +13,7 @@ use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
 use serde_json::Value;
 
-use super::periods;
+use super::{histories, periods};
 use crate::arguments::Arguments;
 use crate::backend::budget::{self, Held, HeldBy};
 use crate::backend::datum::Json;
@@ -57,7 +58,7 @@ impl Arguments {
         })
     }
 
-    /// Reads the prices and computes on the pool, from returns on the days that all tickers have.
+    /// Reads the prices and computes on the pool, from returns that are aligned as the arguments say.
     pub fn compute<T: Send + 'static>(
         self,
         work: impl FnOnce(&ReturnPanel, &Cancel) -> folio_core::Result<T> + Send + 'static,
@@ -73,15 +74,20 @@ impl Arguments {
         let settings = Settings::read();
         let selection = self.selection(&settings)?;
         let periods = settings.periods_per_year(self.periods_per_year)?;
+        let alignment = self.alignment.as_deref().map_or(Ok(Alignment::default()), Alignment::parse)?;
         let pool = Pool::start(1)?;
         let panel = prices::read(&selection, &settings)?;
-        budget::reserve(memory::check(&panel, settings.memory_limit)?)?;
         let result_bytes = memory::result_bytes(&panel);
-        let (result, remark) = task::one(&pool, &pool::cancel_flag(), move |cancel| {
-            let returns = aligned(&panel, selection.history)?.with_periods(periods);
-            Ok((work(&returns, cancel)?, periods.remark(returns.frequency())))
+        let (cancel, history) = (pool::cancel_flag(), selection.history - 1);
+        let (panel, times) = aligned_times(alignment, panel, history, &pool, &cancel)?;
+        budget::reserve(memory::check(&panel, times.len(), settings.memory_limit)?)?;
+        let (result, remark, differing) = task::one(&pool, &cancel, move |cancel| {
+            let (returns, differing) = alignment.between(&panel, times, history, MIN_RETURNS, cancel)?;
+            let returns = returns.with_periods(periods);
+            Ok((work(&returns, cancel)?, periods.remark(returns.frequency()), differing))
         })?;
         periods::say(remark);
+        histories::say(differing);
         Ok((result, budget::hold(result_bytes)?))
     }
 
@@ -104,12 +110,31 @@ impl Arguments {
         budget::reserve(memory::check_backtest(&panel, backtest.lookback, threads, limit)?)?;
         let result_bytes = memory::result_bytes(&panel);
         let cancel = pool::cancel_flag();
-        let returns =
-            task::one(&pool, &cancel, move |_| aligned(&panel, selection.history))?.with_periods(periods);
+        let history = selection.history - 1;
+        // A backtest earns what was paid, and nothing completed.
+        let (returns, differing) = task::one(&pool, &cancel, move |cancel| {
+            Alignment::Common.returns(&panel, history, MIN_RETURNS, cancel)
+        })?;
+        histories::say(differing);
+        let returns = returns.with_periods(periods);
         let days = backtest::run(backtest, &returns, &pool, &cancel)?;
         periods::say(periods.remark(returns.frequency()));
         Ok((budget::hold(result_bytes)?.by(days.into_iter()), returns.times()))
     }
+}
+
+/// The times that returns are taken between, and the panel again: how many they are says how much memory the rest takes.
+fn aligned_times(
+    alignment: Alignment,
+    panel: PricePanel,
+    history: usize,
+    pool: &Pool,
+    cancel: &Cancel,
+) -> Result<(PricePanel, Vec<Timestamp>)> {
+    Ok(task::one(pool, cancel, move |cancel| {
+        let times = alignment.times(&panel, history, cancel)?;
+        Ok((panel, times))
+    })?)
 }
 
 /// Tells the user what there is to know of how the weights were found.
@@ -124,9 +149,4 @@ pub fn noticed(allocation: Allocation) -> Allocation {
 pub fn by_ticker<'a>(tickers: &[String], values: impl IntoIterator<Item = &'a f64>) -> Json {
     let values = values.into_iter().map(|value| Value::from(*value));
     Json(Value::Object(tickers.iter().cloned().zip(values).collect()))
-}
-
-/// The newest returns on the days that all tickers have a price.
-fn aligned(panel: &PricePanel, history: usize) -> folio_core::Result<ReturnPanel> {
-    ReturnPanel::aligned(panel, history - 1, MIN_RETURNS)
 }

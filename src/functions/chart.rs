@@ -41,7 +41,7 @@ sql_function! {
 sql_function! {
     /// Draws the efficient frontier as SVG, among the tickers that it is made of.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-    fn frontier_chart(tickers, views, market, constraints, source, width, theme, later) given arguments
+    fn frontier_chart(tickers, views, market, constraints, source, width, theme, later, universe) given arguments
     -> Text {
         let (options, request) = (options(&arguments)?, arguments.request()?);
         let map = arguments

@@ -45,7 +45,7 @@ sql_function! {
 sql_function! {
     /// The number of returns that a covariance of these tickers is estimated from: T in tau = 1/T.
     #[pg_extern(stable, parallel_unsafe, cost = 100000)]
-    fn observations(tickers, source) given arguments
+    fn observations(tickers, source, universe) given arguments
     -> i32 {
         // Nothing of a number of observations is annual.
         let arguments = Arguments { periods_per_year: Some(TRADING_DAYS), ..arguments };

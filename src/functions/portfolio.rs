@@ -25,7 +25,7 @@ use crate::call::portfolio::{by_ticker, noticed};
 sql_function! {
     /// Weights from market, views and constraints: a row per ticker. Returns and volatilities are a year.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-    fn black_litterman(tickers, views, market, objective, constraints, source, later) given arguments
+    fn black_litterman(tickers, views, market, objective, constraints, source, later, universe) given arguments
     -> rows of holding {
         ticker: Text, market_weight: f64, prior_return: f64, view_return: Option<f64>, posterior_return: f64,
         posterior_volatility: f64, weight: f64, active_weight: f64, risk_contribution: Option<f64>,
@@ -37,7 +37,7 @@ sql_function! {
 sql_function! {
     /// What each view did: a row per view of the same call of black_litterman.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-    fn view_report(tickers, views, market, objective, constraints, source, later) given arguments
+    fn view_report(tickers, views, market, objective, constraints, source, later, universe) given arguments
     -> rows of view, contribution {
         view: Text, view_return: f64, prior_return: f64, posterior_return: f64, pull: f64,
         variance: Option<f64> = view.omega, implied_confidence: Option<f64>, contribution: Json = contribution,
@@ -55,7 +55,7 @@ sql_function! {
     /// Weights from the prior alone, without views: a row per ticker. Returns and volatilities are a year.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
     fn optimize_portfolio(
-        tickers, objective, constraints, prior, market_caps, risk_aversion, risk_free_rate, covariance, source, later
+        tickers, objective, constraints, prior, market_caps, risk_aversion, risk_free_rate, covariance, source, later, universe
     ) given arguments
     -> rows of holding {
         ticker: Text, market_weight: f64, expected_return: f64 = holding.prior_return,
@@ -70,7 +70,7 @@ sql_function! {
     /// The efficient frontier from the least volatility to the largest return: a row per point, in equal steps of return.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
     fn efficient_frontier(
-        tickers, points: i64 = "20", views, market, constraints, source, later
+        tickers, points: i64 = "20", views, market, constraints, source, later, universe
     ) given arguments
     -> rows of point, number, weights {
         point: i32 = number, expected_return: f64, volatility: f64, sharpe_ratio: Option<f64>, weights: Json = weights,
@@ -94,7 +94,7 @@ sql_function! {
     /// What prior and views expect of given weights, beside a benchmark if there is one.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
     fn portfolio_performance(
-        weights: Json, benchmark: Json = "NULL", tickers, views, market, source, later
+        weights: Json, benchmark: Json = "NULL", tickers, views, market, source, later, universe
     ) given arguments
     -> rows of performance, periods {
         expected_return: f64, volatility: f64, sharpe_ratio: Option<f64>, tracking_error: Option<f64>,
@@ -114,7 +114,7 @@ sql_function! {
 sql_function! {
     /// The annual covariance of returns: a row per pair of tickers.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-    fn covariance_matrix(tickers, covariance, source, later) given arguments
+    fn covariance_matrix(tickers, covariance, source, later, universe) given arguments
     -> rows of covariance, i, j {
         ticker: Text = Text(covariance.universe().tickers()[i].clone()),
         other_ticker: Text = Text(covariance.universe().tickers()[j].clone()),

@@ -93,9 +93,11 @@ impl Arguments {
         Ok(TailRequest::new(&weights, level, horizon, method.as_deref())?)
     }
 
-    /// Those of weights whose losses are not annualised, so that there is nothing to say of the periods of a year.
+    /// Those of weights whose losses are not annualised, so that there is nothing to say of the periods of a year. They are losses
+    /// that were, and none that are made up for a ticker that was not there.
     fn of_weights(self, tickers: Vec<String>) -> Arguments {
-        Arguments { periods_per_year: Some(1.0), ..self.with_tickers(tickers) }
+        let alignment = Some(Text("common".to_owned()));
+        Arguments { periods_per_year: Some(1.0), alignment, ..self.with_tickers(tickers) }
     }
 
     fn with_tickers(self, tickers: Vec<String>) -> Arguments {
@@ -107,7 +109,7 @@ sql_function! {
     /// Where the risk of given weights comes from: a row of the total, one per ticker and one per group, each kind of which sums
     /// to the total.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
-    fn risk_attribution(weights: Json, groups: Json = "NULL", covariance, source, later) given arguments
+    fn risk_attribution(weights: Json, groups: Json = "NULL", covariance, source, later, universe) given arguments
     -> rows of part {
         kind: Text = Text(part.kind), name: Option<Text> = part.name.map(Text), weight: f64, volatility: f64,
         marginal: Option<f64>, contribution: f64, share: Option<f64>,

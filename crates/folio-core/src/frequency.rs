@@ -224,6 +224,24 @@ impl Frequency {
         }
     }
 
+    /// Whether its pattern may have a price at this time. Even spacing within a day and no pattern say no to none.
+    pub fn may_have(&self, ts: Timestamp) -> bool {
+        self.falls_on(self.zone.wall(ts)).unwrap_or(true)
+    }
+
+    /// The same by the clock of its market; None where the pattern is none of days or hours.
+    fn falls_on(&self, wall: Wall) -> Option<bool> {
+        match &self.pattern {
+            Pattern::Even { .. } | Pattern::Irregular => None,
+            Pattern::Week { slots, quantum } => Some(week::fits(slots, *quantum, wall)),
+            Pattern::Weeks { weekday: on, .. } => Some(weekday(wall.day()) == *on),
+            Pattern::Months { every, phase, day, .. } => {
+                let (month, _) = month_of(wall.day());
+                Some(month.rem_euclid(*every) == *phase && day.falls_on(wall.day()))
+            }
+        }
+    }
+
     fn share_that_fits(&self, walls: &[Wall], cancel: &Cancel) -> Result<f64, Cancelled> {
         let fits = |index: usize| {
             let wall = walls[index];
@@ -233,13 +251,7 @@ impl Frequency {
                     let before = index.checked_sub(1).and_then(|index| walls.get(index));
                     [before, walls.get(index + 1)].into_iter().flatten().any(|other| next_to(other, *step))
                 }
-                Pattern::Week { slots, quantum } => week::fits(slots, *quantum, wall),
-                Pattern::Weeks { weekday: on, .. } => weekday(wall.day()) == *on,
-                Pattern::Months { every, phase, day, .. } => {
-                    let (month, _) = month_of(wall.day());
-                    month.rem_euclid(*every) == *phase && day.falls_on(wall.day())
-                }
-                Pattern::Irregular => false,
+                _ => self.falls_on(wall).unwrap_or(false),
             }
         };
         if walls.len() < 2 {

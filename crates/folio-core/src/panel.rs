@@ -5,7 +5,7 @@ use ndarray::Array2;
 use crate::calendar::zone::Zone;
 use crate::frequency::{Frequency, PeriodsPerYear};
 pub use crate::price::{BadPrice, BadPriceReason, PriceRow, Timestamp};
-use crate::task::Cancel;
+use crate::task::{Cancel, Cancelled};
 use crate::{Error, Result, sort, work};
 
 /// How many bad rows an error lists; the rest are counted.
@@ -13,6 +13,9 @@ const MAX_BAD_ROWS_LISTED: usize = 5;
 
 /// Work for a row that is checked, in [`work`]'s units.
 const UNITS_CHECKED: usize = 4;
+
+/// Work for a time that is looked for in a list.
+const UNITS_FOUND: usize = 40;
 
 /// What the times of prices are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,6 +165,58 @@ impl PricePanel {
         self.columns.iter().filter_map(|(_, series)| series.as_ref().ok()?.ts.last().copied()).max()
     }
 
+    /// Every time at which any ticker has a price, rising.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn all_times(&self, cancel: &Cancel) -> Result<Vec<Timestamp>, Cancelled> {
+        let lists = || self.columns.iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.ts()));
+        let Some(longest) = lists().max_by_key(|ts| ts.len()) else { return Ok(Vec::new()) };
+        // Tickers of one market have the times of the longest, or a part of them.
+        let mut further = Vec::new();
+        for ts in lists() {
+            let mut place = ts.first().map_or(0, |first| longest.partition_point(|time| time < first));
+            let steps = 1 + longest.len() / ts.len().max(1);
+            for time in work::watched(ts, UNITS_CHECKED * steps, cancel) {
+                let time = time?;
+                while longest.get(place).is_some_and(|known| known < time) {
+                    place += 1;
+                }
+                if longest.get(place) != Some(time) {
+                    further.push(*time);
+                }
+            }
+        }
+        if further.is_empty() {
+            return Ok(longest.to_vec());
+        }
+        sort::by_key(&mut further, |time| *time, cancel)?;
+        further.dedup();
+        further.extend(longest);
+        sort::by_key(&mut further, |time| *time, cancel)?;
+        Ok(further)
+    }
+
+    /// The times that every ticker has, rising.
+    ///
+    /// # Errors
+    /// A ticker's own error; [`Error::Cancelled`].
+    pub fn shared_times(&self, cancel: &Cancel) -> Result<Vec<Timestamp>> {
+        let series = self.series()?;
+        let mut shared: Vec<Timestamp> = series.first().map(|first| first.ts.clone()).unwrap_or_default();
+        for other in series.iter().skip(1).filter(|other| other.ts != series[0].ts) {
+            let mut kept = Vec::with_capacity(shared.len());
+            for ts in work::watched(&shared, UNITS_FOUND, cancel) {
+                let ts = ts?;
+                if other.ts.binary_search(ts).is_ok() {
+                    kept.push(*ts);
+                }
+            }
+            shared = kept;
+        }
+        Ok(shared)
+    }
+
     /// What its times are; all are of one relation.
     pub fn times(&self) -> Times {
         self.columns.iter().find_map(|(_, series)| Some(series.as_ref().ok()?.times)).unwrap_or_default()
@@ -209,28 +264,48 @@ impl ReturnPanel {
     /// A ticker's own error, or [`Error::TooShort`] where fewer than `need` common returns are left; it names the
     /// tickers that are shortest.
     pub fn aligned(panel: &PricePanel, history: usize, need: usize) -> Result<ReturnPanel> {
+        let cancel = Cancel::default();
+        let times = newest(panel.shared_times(&cancel)?, history);
+        ReturnPanel::between(panel, times, need, &cancel)
+    }
+
+    /// The returns from each of these times, which every ticker has, to the next.
+    ///
+    /// # Errors
+    /// As [`ReturnPanel::aligned`]; [`Error::Cancelled`].
+    pub fn between(
+        panel: &PricePanel,
+        mut times: Vec<Timestamp>,
+        need: usize,
+        cancel: &Cancel,
+    ) -> Result<ReturnPanel> {
         let series = panel.series()?;
-        let mut common: Vec<Timestamp> = series.first().map(|first| first.ts.clone()).unwrap_or_default();
-        for other in series.iter().skip(1) {
-            common.retain(|ts| other.ts.binary_search(ts).is_ok());
+        if times.len() < need + 1 {
+            return Err(ReturnPanel::too_short(&series, times.len(), need));
         }
-        common.drain(..common.len().saturating_sub(history.saturating_add(1)));
-        if common.len() < need + 1 {
-            return Err(too_short(&series, common.len(), need));
-        }
-        let mut returns = Array2::zeros((common.len() - 1, series.len()));
+        let mut returns = Array2::zeros((times.len() - 1, series.len()));
         for (column, series) in series.iter().enumerate() {
             let price = |ts: &Timestamp| series.close[series.ts.partition_point(|time| time < ts)];
-            for (row, pair) in common.windows(2).enumerate() {
+            for pair in work::watched(times.windows(2).enumerate(), 2 * UNITS_FOUND, cancel) {
+                let (row, pair) = pair?;
                 returns[[row, column]] = price(&pair[1]) / price(&pair[0]) - 1.0;
             }
         }
         let tickers = series.iter().map(|series| series.ticker.clone()).collect();
         let zone = series.first().map(|first| first.frequency.zone());
-        let frequency = Frequency::infer(&common, zone, &Cancel::default())?;
-        let periods = PeriodsPerYear::default();
-        let times = panel.times();
-        Ok(ReturnPanel { tickers, days: common.split_off(1), returns, frequency, periods, times })
+        let frequency = Frequency::infer(&times, zone, cancel)?;
+        Ok(ReturnPanel::of(tickers, times.split_off(1), returns, frequency, panel.times()))
+    }
+
+    /// The panel of these returns, a row per day and a column per ticker.
+    pub fn of(
+        tickers: Vec<String>,
+        days: Vec<Timestamp>,
+        returns: Array2<f64>,
+        frequency: Frequency,
+        times: Times,
+    ) -> ReturnPanel {
+        ReturnPanel { tickers, days, returns, frequency, periods: PeriodsPerYear::default(), times }
     }
 
     /// The panel with so many periods a year, whatever its times say.
@@ -298,18 +373,25 @@ impl ReturnPanel {
     pub fn returns(&self) -> &Array2<f64> {
         &self.returns
     }
+
+    /// The error of fewer returns than are needed, on so many shared times; it names the tickers that are shortest.
+    pub fn too_short(series: &[&Series], common: usize, need: usize) -> Error {
+        let mut found: Vec<(String, usize)> = series
+            .iter()
+            .filter(|series| series.ts.len() < need + 1)
+            .map(|series| (series.ticker.clone(), series.ts.len()))
+            .collect();
+        if found.is_empty() {
+            found.push(("days that all tickers share".to_owned(), common));
+        }
+        Error::TooShort { need: need + 1, found }
+    }
 }
 
-fn too_short(series: &[&Series], common: usize, need: usize) -> Error {
-    let mut found: Vec<(String, usize)> = series
-        .iter()
-        .filter(|series| series.ts.len() < need + 1)
-        .map(|series| (series.ticker.clone(), series.ts.len()))
-        .collect();
-    if found.is_empty() {
-        found.push(("days that all tickers share".to_owned(), common));
-    }
-    Error::TooShort { need: need + 1, found }
+/// The times that so many of the newest returns are between.
+pub fn newest(mut times: Vec<Timestamp>, returns: usize) -> Vec<Timestamp> {
+    times.drain(..times.len().saturating_sub(returns.saturating_add(1)));
+    times
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! prior, [`views`] reads what somebody expects, [`black_litterman`] joins the two, [`limit`] and [`objective`]
 //! make weights of it, [`allocation`] whole shares.
 
+pub mod alignment;
 pub mod allocation;
 pub mod backtest;
 pub mod black_litterman;
+pub mod completion;
 pub(crate) mod conditional;
 pub mod covariance;
 pub mod frontier;

@@ -5,7 +5,8 @@
 mod portfolio_support;
 
 use folio_core::Error;
-use folio_core::panel::ReturnPanel;
+use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series};
+use folio_core::portfolio::alignment::Alignment;
 use folio_core::portfolio::black_litterman::bl_posterior;
 use folio_core::portfolio::market::Tau;
 use folio_core::portfolio::memory;
@@ -26,12 +27,23 @@ fn peak(work: impl FnOnce()) -> usize {
     ALLOCATOR.peak_usage() - before
 }
 
+/// The same prices, but of every third ticker the newer half only.
+fn listed_late(prices: &PricePanel) -> PricePanel {
+    let late = |(place, (ticker, series)): (usize, &(String, folio_core::Result<Series>))| {
+        let series = series.as_ref().unwrap();
+        let rows = series.ts().iter().zip(series.close()).map(|(&ts, &close)| PriceRow { ts, close });
+        let rows = rows.skip(if place % 3 == 0 { series.ts().len() / 2 } else { 0 }).collect();
+        (ticker.clone(), Series::new(ticker.clone(), rows, usize::MAX))
+    };
+    PricePanel::new(prices.columns().iter().enumerate().map(late).collect())
+}
+
 #[test]
 fn no_portfolio_takes_more_than_was_estimated() {
     let mut short = Vec::new();
     for (assets, days) in [(20, 1000), (200, 1000), (300, 300)] {
         let prices = large_market(assets, days);
-        let estimate = match memory::check(&prices, 0) {
+        let estimate = match memory::check(&prices, days, 0) {
             Err(Error::MemoryLimit { need_bytes, .. }) => need_bytes,
             other => panic!("no portfolio fits into nothing: {other:?}"),
         };
@@ -47,6 +59,12 @@ fn no_portfolio_takes_more_than_was_estimated() {
                 optimize_portfolio(&request, returns, &Cancel::default()).unwrap();
             });
         }
+        let unequal = listed_late(&prices);
+        compare("unequal histories", &|_| {
+            let cancel = Cancel::default();
+            let (returns, _) = Alignment::All.returns(&unequal, days, 2, &cancel).unwrap();
+            optimize_portfolio(&Request::default(), &returns, &cancel).unwrap();
+        });
         compare("efficient_frontier", &|returns| {
             efficient_frontier(&Request::default(), returns, 20, &Cancel::default()).unwrap();
         });

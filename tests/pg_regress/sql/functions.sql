@@ -94,6 +94,15 @@ SELECT by_ticker('company', 'cap') AS caps, by_ticker('company', 'sector') AS se
 INSERT INTO company VALUES ('SLOW', 4, 'calm');
 SELECT by_ticker('company', 'cap');
 SELECT observations('{SLOW,FAST}') AS t, observations('{SLOW,FAST}', history => 11) AS short_t;
+-- A late listing takes no day from the other: its variance is what it was. A ticker with too few returns is named.
+CREATE VIEW listed_late AS SELECT * FROM waves WHERE ticker <> 'FAST' OR ts >= '2025-01-01';
+SELECT observations('{SLOW,FAST}', prices => 'listed_late', alignment => 'all') AS t, observations('{SLOW,FAST}', prices => 'listed_late') AS common_t;
+SELECT late.covariance = alone.covariance AS is_the_same
+FROM covariance_matrix('{SLOW,FAST}', covariance => 'sample_cov', prices => 'listed_late', alignment => 'all') AS late
+JOIN covariance_matrix('{SLOW}', covariance => 'sample_cov') AS alone USING (ticker, other_ticker);
+SELECT covariance_matrix('{SLOW,FAST}', prices => 'listed_late', alignment => 'shared');
+CREATE VIEW ended AS SELECT * FROM waves WHERE ticker <> 'FAST' OR ts < '2024-01-01'::date + 100;
+SELECT count(*) FROM covariance_matrix('{SLOW,FAST}', prices => 'ended', history => 300, alignment => 'all');
 SELECT risk_aversion > 0 AS is_positive, abs(risk_aversion - (mean * 252 - 0.01) / (variance * 252)) < 1e-9 * risk_aversion AS is_its_definition
 FROM market_implied_risk_aversion('LINE_WITH_NOISE', risk_free_rate => 0.01, prices => 'noisy') AS risk_aversion,
      (SELECT avg(r) AS mean, var_samp(r) AS variance FROM (SELECT close / lag(close) OVER (ORDER BY ts) - 1 AS r FROM noisy) AS returns) AS moments;

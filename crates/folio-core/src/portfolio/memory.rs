@@ -18,20 +18,27 @@ const SQUARE_MATRICES: usize = 24;
 /// Numbers of a backtest's day.
 const RESULT_NUMBERS: usize = 12;
 
-/// The bytes that a portfolio of all tickers of the panel takes, prices included.
+/// The bytes that a portfolio of all tickers of the panel takes from so many days, prices included.
 ///
 /// # Errors
 /// [`Error::MemoryLimit`] where they are more than `limit`.
-pub fn check(panel: &PricePanel, limit: usize) -> Result<usize> {
-    let (tickers, days, prices) = sizes(panel);
-    within(prices + portfolio(tickers, days), limit)
+pub fn check(panel: &PricePanel, days: usize, limit: usize) -> Result<usize> {
+    let (tickers, _, prices) = sizes(panel);
+    within(prices.saturating_add(portfolio(tickers, days)), limit)
+}
+
+/// The prices of the ticker that has most.
+pub fn longest(panel: &PricePanel) -> usize {
+    lengths(panel).max().unwrap_or(0)
 }
 
 /// Tickers, days of the longest, and numbers that the prices themselves take.
 fn sizes(panel: &PricePanel) -> (usize, usize, usize) {
-    let lengths =
-        || panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()));
-    (panel.columns().len(), lengths().max().unwrap_or(0), 2 * lengths().sum::<usize>())
+    (panel.columns().len(), longest(panel), 2 * lengths(panel).sum::<usize>())
+}
+
+fn lengths(panel: &PricePanel) -> impl Iterator<Item = usize> {
+    panel.columns().iter().filter_map(|(_, series)| Some(series.as_ref().ok()?.close().len()))
 }
 
 /// Numbers that a portfolio of some days takes beside the prices.
@@ -80,13 +87,13 @@ mod tests {
         let rows: Vec<PriceRow> = (0..10).map(|day| PriceRow { ts: Timestamp(day), close: 1.0 }).collect();
         let column = |index: usize| (index.to_string(), Series::new(index.to_string(), rows.clone(), 10));
         let panel = |tickers: usize| PricePanel::new((0..tickers).map(column).collect());
-        assert!(check(&panel(100), 32 << 20).is_ok_and(|bytes| bytes > 16 << 20 && bytes <= 32 << 20));
-        let refused = check(&panel(1000), 32 << 20);
+        assert!(check(&panel(100), 10, 32 << 20).is_ok_and(|bytes| bytes > 16 << 20 && bytes <= 32 << 20));
+        let refused = check(&panel(1000), 10, 32 << 20);
         assert!(
             matches!(refused, Err(Error::MemoryLimit { need_bytes, .. }) if need_bytes > 100 << 20),
             "{refused:?}"
         );
-        assert!(check(&panel(1000), 256 << 20).is_ok_and(|bytes| bytes > 100 << 20));
+        assert!(check(&panel(1000), 10, 256 << 20).is_ok_and(|bytes| bytes > 100 << 20));
         assert!(check_backtest(&panel(1000), 5, 1, 256 << 20).is_ok_and(|bytes| bytes > 100 << 20));
         assert!(check_backtest(&panel(1000), 5, 2, 256 << 20).is_err());
     }

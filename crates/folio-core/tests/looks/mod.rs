@@ -14,6 +14,7 @@ use folio_core::forecast::{
 use folio_core::frequency::PeriodsPerYear;
 use folio_core::model::{MODELS, Model};
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
+use folio_core::portfolio::alignment::Alignment;
 use folio_core::portfolio::allocation::{Method, discrete_allocation};
 use folio_core::portfolio::objective::{Constraints, by_name};
 use folio_core::portfolio::request::{
@@ -152,6 +153,17 @@ fn of_volatilities() -> Computation {
     })
 }
 
+/// A market of which a third is listed late, each ticker on another day.
+fn unequal_market() -> PricePanel {
+    let late = |(place, (ticker, series)): (usize, (String, folio_core::Result<Series>))| {
+        let series = series.expect("prices");
+        let rows = series.ts().iter().zip(series.close()).map(|(&ts, &close)| PriceRow { ts, close });
+        let rows = rows.skip(if place % 3 == 0 { DAYS / 2 + place % 100 } else { 0 }).collect();
+        (ticker.clone(), Series::new(ticker, rows, usize::MAX))
+    };
+    PricePanel::new(large_market(ASSETS, DAYS).into_columns().into_iter().enumerate().map(late).collect())
+}
+
 fn of_portfolios() -> Vec<Computation> {
     fn of(name: &str, run: impl Fn(&ReturnPanel, &Cancel) + 'static, market: &PricePanel) -> Computation {
         let returns = ReturnPanel::aligned(market, DAYS, 2).expect("returns");
@@ -167,6 +179,13 @@ fn of_portfolios() -> Vec<Computation> {
     let added = [("max_gross", leveraged()), ("min_cvar, max_tracking_error", tail_near_the_benchmark())];
     let requests = every_request().into_iter().chain(added);
     let mut all: Vec<Computation> = requests.map(optimised).collect();
+    let unequal = unequal_market();
+    all.push(computation("alignment", move |cancel| {
+        for alignment in [Alignment::All, Alignment::Common] {
+            let (_, differing) = alignment.returns(&unequal, DAYS, 2, cancel).expect("returns");
+            assert!(differing.is_some());
+        }
+    }));
     let request = Request::default;
     all.push(of(
         "black_litterman",

@@ -76,11 +76,11 @@ scenario: {"from": "2020-02-19", "to": "2020-03-23"} is the past from the last p
 change, which sum to the whole; lowest: the lowest change on the way; origin: past, given or implied; first_ts, last_ts: the times of the past. covariance: as in black_litterman. history: all
 prices where the scenario is of the past, else as in forecast_ensemble; as_of, prices: as there. Errors: 22023, PF002, PF004, PF005.';
 
-COMMENT ON FUNCTION @extschema@.risk_attribution(jsonb, jsonb, text, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.risk_attribution(jsonb, jsonb, text, bigint, timestamptz, regclass, float8, text) IS
 'Where the volatility of given weights comes from: a row of kind total, one per ticker, and one per group under the name of its kind; the contributions of each kind sum
 to the total. weight; volatility: a year, alone (a ticker at a weight of one, a group at its weights); marginal: by how much the total rises with a ticker''s weight;
 contribution: weight times marginal (Euler), share: of the total. weights: {"AAPL": 0.6, "KO": 0.4}. groups: {"sector": {"AAPL": "Tech", "KO": "Staples"}}, null for a ticker
-in none, whose row has no name. covariance, history, as_of, prices, periods_per_year: as in black_litterman. Errors: 22023, PF002, PF004, PF005.';
+in none, whose row has no name. covariance, history, as_of, prices, periods_per_year, alignment: as in black_litterman. Errors: 22023, PF002, PF004, PF005.';
 
 COMMENT ON TYPE @extschema@.forecast_result IS 'A forecast of bare numbers: what forecast_values and forecast_agg give';
 COMMENT ON COLUMN @extschema@.forecast_result.forecast IS 'The median at step 1, 2, ..., horizon';

@@ -16,7 +16,7 @@ pub fn say(differing: Option<Differing>) {
         }
         Some(Differing::Cut { shared, tickers }) => {
             let all = tickers.first().map_or(0, |first| first.all);
-            notice!("{shared} days are shared by all tickers: of the newest {all} days {}", named(&tickers));
+            notice!("{shared} days are shared by all tickers; of the newest {all} days {}", named(&tickers));
         }
     }
 }

@@ -154,7 +154,8 @@ COMMENT ON FUNCTION @extschema@.discrete_allocation(jsonb, float8, text, timesta
 'Whole shares for a sum of money, as near to the weights as the last prices allow: a row per ticker, and one for the cash that is left, with ticker NULL.
 weights: {"AAPL": 0.3, ...}, shares of value; what they leave stays in cash, and the amounts of all rows add up to value. value: money, in the prices'' currency.
 method: greedy (default) or exact, the least sum of |shares * price - weight * value| that leaves this cash;
-the column method tells which it was, and that it was greedy where the search for the exact one came to no end.';
+the column method tells which it was, and that it was greedy where the search for the exact one came to no end.
+A WARNING names stale prices: older than the newest one of these tickers by more than seven days and three of the ticker''s own steps.';
 
 COMMENT ON FUNCTION @extschema@.rebalance_orders(jsonb, jsonb, float8, float8, float8, float8, float8, float8, float8, float8, float8, jsonb, text, boolean, boolean, jsonb, text, bigint, timestamptz, regclass, float8) IS
 'What to buy and sell so that positions and cash come to target weights at the last prices: a row per ticker of either, and one of cash, with ticker NULL.

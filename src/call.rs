@@ -10,4 +10,5 @@ pub mod orders;
 pub mod periods;
 pub mod portfolio;
 pub mod run;
+pub mod stale;
 pub mod volatility;

@@ -197,6 +197,7 @@ COMMENT ON VIEW @extschema@.portfolio_value IS 'What a portfolio was worth on ea
 COMMENT ON COLUMN @extschema@.portfolio_value.portfolio IS 'The portfolio''s name';
 COMMENT ON COLUMN @extschema@.portfolio_value.ts IS 'Day';
 COMMENT ON COLUMN @extschema@.portfolio_value.value IS 'Value; 1 at the first rebalance';
+COMMENT ON COLUMN @extschema@.portfolio_value.carried IS 'Tickers without a price on that day, which are worth their last one; NULL where all have one';
 
 COMMENT ON VIEW @extschema@.run_lock IS 'Who holds the locks of runs.';
 COMMENT ON COLUMN @extschema@.run_lock.portfolio_id IS 'The portfolio; 0 for forecasts alone';

@@ -35,9 +35,11 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     ON CONFLICT (run_id, ticker, step) DO UPDATE SET actual = excluded.actual WHERE o.actual IS DISTINCT FROM excluded.actual;
 $$;
 
--- Growth of each rebalance's weights over the days on which every asset has a price, until the next rebalance. What the
+-- Growth of each rebalance's weights over the days on which any asset has a price, until the next rebalance. One that has none
+-- on a day is worth its last one, and is `carried`: so no return is lost, whatever days it trades on and when it ends. What the
 -- weights leave of 1 is cash without interest. `number` counts the rebalances; a price belongs to the last one before it.
-CREATE FUNCTION folio_internal.growth_of_weights(p @extschema@.portfolio) RETURNS TABLE (number integer, as_of timestamptz, ts timestamptz, growth float8)
+CREATE FUNCTION folio_internal.growth_of_weights(p @extschema@.portfolio)
+RETURNS TABLE (number integer, as_of timestamptz, ts timestamptz, growth float8, carried text[])
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH period AS MATERIALIZED (
         SELECT row_number() OVER (ORDER BY r.as_of)::integer AS number, r.run_id, r.as_of, run.time_zone
@@ -57,16 +59,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT DISTINCT ON (price.time_zone, price.ticker, price.number) price.time_zone, price.ticker, price.number, price.close
         FROM price ORDER BY price.time_zone, price.ticker, price.number, price.ts DESC),
     held AS MATERIALIZED (
-        SELECT *, count(*) OVER (PARTITION BY first.number) AS names
-        FROM (SELECT DISTINCT ON (weight.number, weight.ticker) weight.number, weight.time_zone, weight.ticker, weight.weight, last.close
-              FROM weight JOIN last ON last.time_zone = weight.time_zone AND last.ticker = weight.ticker AND last.number < weight.number
-              ORDER BY weight.number, weight.ticker, last.number DESC) AS first)
-    SELECT period.number, period.as_of, day.ts, day.growth
+        SELECT DISTINCT ON (weight.number, weight.ticker) weight.number, weight.time_zone, weight.ticker, weight.weight, last.close
+        FROM weight JOIN last ON last.time_zone = weight.time_zone AND last.ticker = weight.ticker AND last.number < weight.number
+        ORDER BY weight.number, weight.ticker, last.number DESC),
+    priced AS MATERIALIZED (
+        SELECT held.number, held.ticker, price.ts, price.close
+        FROM held JOIN price ON price.time_zone = held.time_zone AND price.ticker = held.ticker AND price.number = held.number),
+    known AS (
+        SELECT held.number, held.ticker, held.weight, held.close AS start, ts, priced.close,
+               count(priced.close) OVER (PARTITION BY held.number, held.ticker ORDER BY ts) AS price_number
+        FROM held JOIN (SELECT DISTINCT priced.number, priced.ts FROM priced) AS day USING (number) LEFT JOIN priced USING (number, ticker, ts)),
+    worth AS (
+        SELECT *, coalesce(max(known.close) OVER (PARTITION BY known.number, known.ticker, known.price_number), known.start) AS last
+        FROM known)
+    SELECT period.number, period.as_of, day.ts, day.growth, day.carried
     FROM period
-    LEFT JOIN (SELECT held.number, price.ts, 1 + sum(held.weight * (price.close / held.close - 1)) AS growth
-               FROM held JOIN price ON price.time_zone = held.time_zone AND price.ticker = held.ticker AND price.number = held.number
-               GROUP BY held.number, price.ts
-               HAVING count(*) = min(held.names)) AS day USING (number)
+    LEFT JOIN (SELECT worth.number, worth.ts, 1 + sum(worth.weight * (worth.last / worth.start - 1) ORDER BY worth.ticker) AS growth,
+                      array_agg(worth.ticker ORDER BY worth.ticker) FILTER (WHERE worth.close IS NULL) AS carried
+               FROM worth GROUP BY worth.number, worth.ts) AS day USING (number)
     ORDER BY period.number, day.ts;
 $$;
 
@@ -80,11 +90,13 @@ DECLARE
     value float8 := 1;
     days timestamptz[] := '{}';
     worth float8[] := '{}';
+    carried jsonb[] := '{}'; -- of texts, since an array of arrays has but one length
 BEGIN
     FOR point IN SELECT * FROM folio_internal.growth_of_weights(p) LOOP
         IF number = 0 THEN
             days := ARRAY[point.as_of];
             worth := ARRAY[value];
+            carried := ARRAY[NULL::jsonb];
         END IF;
         IF point.number <> number THEN
             number := point.number;
@@ -94,12 +106,15 @@ BEGIN
         value := start * point.growth;
         days := days || point.ts;
         worth := worth || value;
+        carried := array_append(carried, to_jsonb(point.carried));
     END LOOP;
     UPDATE @extschema@.value AS v SET value = NULL
     WHERE v.portfolio_id = p.portfolio_id AND v.value IS NOT NULL AND v.ts NOT IN (SELECT unnest(days));
-    INSERT INTO @extschema@.value AS v (portfolio_id, ts, value)
-    SELECT p.portfolio_id, day, w FROM unnest(days, worth) AS t(day, w) ORDER BY day
-    ON CONFLICT (portfolio_id, ts) DO UPDATE SET value = excluded.value WHERE v.value IS DISTINCT FROM excluded.value;
+    INSERT INTO @extschema@.value AS v (portfolio_id, ts, value, carried)
+    SELECT p.portfolio_id, day, w, (SELECT array_agg(ticker ORDER BY ticker) FROM jsonb_array_elements_text(c) AS ticker)
+    FROM unnest(days, worth, carried) AS t(day, w, c) ORDER BY day
+    ON CONFLICT (portfolio_id, ts) DO UPDATE SET value = excluded.value, carried = excluded.carried
+    WHERE (v.value, v.carried) IS DISTINCT FROM (excluded.value, excluded.carried);
 END $$;
 
 -- One of these refreshes, whose failure is a row of folio.run_history and a warning, so that it stops nothing else.

@@ -51,7 +51,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('UPDATE (status, as_of, time_zone, tickers, fingerprint, forecast_run_id, turnover, finished_at, sqlstate) ON @extschema@.run'),
         ('INSERT ON @extschema@.failure, @extschema@.forecast, @extschema@.forecast_member, @extschema@.weight, @extschema@.trade,
                     @extschema@.view, @extschema@.outcome, @extschema@.value'),
-        ('UPDATE (actual) ON @extschema@.outcome'), ('UPDATE (value) ON @extschema@.value');
+        ('UPDATE (actual) ON @extschema@.outcome'), ('UPDATE (value, carried) ON @extschema@.value');
 $$;
 
 -- Grants or revokes them, with USAGE on pg_cron's schema where that is.

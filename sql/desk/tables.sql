@@ -149,6 +149,7 @@ CREATE TABLE @extschema@.value (
     portfolio_id integer NOT NULL,
     ts           timestamptz NOT NULL,
     value        float8,
+    carried      text[],
     PRIMARY KEY (portfolio_id, ts)
 );
 

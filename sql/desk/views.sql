@@ -72,7 +72,7 @@ WHERE outcome.actual IS NOT NULL
 ORDER BY f.ticker, run.as_of, f.step, run.own DESC, run.run_id DESC;
 
 CREATE VIEW @extschema@.portfolio_value WITH (security_invoker = true) AS
-SELECT portfolio.name AS portfolio, value.ts, value.value
+SELECT portfolio.name AS portfolio, value.ts, value.value, value.carried
 FROM @extschema@.value
 JOIN @extschema@.portfolio USING (portfolio_id)
 WHERE value.value IS NOT NULL;

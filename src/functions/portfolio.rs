@@ -21,6 +21,7 @@ use crate::backend::prices::{self, Selection};
 use crate::backend::report::or_raise;
 use crate::backend::settings::Settings;
 use crate::call::portfolio::{by_ticker, noticed};
+use crate::call::stale;
 
 sql_function! {
     /// Weights from market, views and constraints: a row per ticker. Returns and volatilities are a year.
@@ -149,7 +150,9 @@ sql_function! {
             history: 1,
         };
         let pool = Pool::start(1)?;
-        let panel = prices::read(&selection, &Settings::read())?;
+        let settings = Settings::read();
+        let panel = prices::read(&selection, &settings)?;
+        stale::say(&panel, selection, &settings)?;
         Ok(task::one(&pool, &pool::cancel_flag(), move |cancel| {
             allocation::positions(&weights, &panel, value, method, cancel)
         })?)

@@ -19,15 +19,17 @@ const DAY: i64 = 86_400_000_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number =
-        |place: usize, default: usize| arguments.get(place).map_or(Ok(default), |text| text.parse());
+    let number = |place: usize, default: usize| arguments.get(place).map_or(Ok(default), |text| text.parse());
     let (history, stride) = (number(1, 600)?, number(2, 15)?);
     let text = match arguments.first() {
         Some(file) => std::fs::read_to_string(file)?,
         None => include_str!("../tests/golden/prices.csv").to_owned(),
     };
     let series = parse(&text)?;
-    println!("{:8} {:>5} {:>9} {:>7} {:>7} {:>7}", "planting", "late", "portfolios", "all", "common", "whole");
+    println!(
+        "{:8} {:>5} {:>9} {:>7} {:>7} {:>7}",
+        "planting", "late", "portfolios", "all", "common", "whole"
+    );
     for planting in Planting::BOTH {
         for late in [28, 60, 120, 250] {
             let found = realised(&series, planting, late, history, stride);
@@ -59,5 +61,7 @@ fn parse(text: &str) -> Result<Vec<Series>, Box<dyn Error>> {
         }
     }
     let series = tickers.iter().zip(rows);
-    Ok(series.map(|(ticker, rows)| Series::new((*ticker).to_owned(), rows, usize::MAX)).collect::<Result<_, _>>()?)
+    Ok(series
+        .map(|(ticker, rows)| Series::new((*ticker).to_owned(), rows, usize::MAX))
+        .collect::<Result<_, _>>()?)
 }

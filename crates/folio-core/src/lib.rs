@@ -17,6 +17,7 @@ pub mod price_report;
 mod rate;
 pub mod risk;
 pub mod sort;
+pub mod stale;
 pub mod task;
 pub mod volatility;
 pub mod work;

@@ -45,6 +45,12 @@ impl Timestamp {
         }
         (year, month, left as u32 + 1)
     }
+
+    /// The day as people write it: 2022-12-28.
+    pub fn iso_date(self) -> String {
+        let (year, month, day) = self.date();
+        format!("{year}-{month:02}-{day:02}")
+    }
 }
 
 /// A row of prices as read, before anything is checked.

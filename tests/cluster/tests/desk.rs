@@ -475,6 +475,50 @@ fn the_value_of_a_portfolio_is_that_of_its_weights() {
     assert_eq!(text(&mut session, shape), text(&mut session, days));
 }
 
+/// A coin that trades every day and jumps at weekends, beside a stock that does not and ends: every return counts once.
+#[test]
+#[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
+fn no_return_is_lost_on_days_that_not_all_have() {
+    let database = Database::with_prices();
+    let mut session = database.session();
+    run(
+        &mut session,
+        "CREATE TABLE mixed AS
+         SELECT 'COIN' AS ticker, day::date AS ts, 100 * 1.1 ^ ((day::date - date '2022-01-01') / 7) + sin(day::date - date '2022-01-01') AS close
+         FROM generate_series(timestamp '2022-01-01', '2022-10-31', '1 day') AS day
+         UNION ALL
+         SELECT 'STOCK', day::date, 50 + cos(day::date - date '2022-01-01')
+         FROM generate_series(timestamp '2022-01-01', '2022-10-20', '1 day') AS day WHERE extract(isodow FROM day) < 6",
+    );
+    session
+        .query(
+            "SELECT create_portfolio('mixed', tickers => '{COIN,STOCK}', horizon => 2, models => '{naive}',
+                 constraints => '{\"max_weight\": 0.6}', prices => 'mixed')",
+            &[],
+        )
+        .expect("create_portfolio");
+    for sunday in ["2022-09-04", "2022-09-11", "2022-09-18", "2022-10-02"] {
+        run(&mut session, &format!("CALL rebalance('mixed', as_of => '{sunday}')"));
+    }
+    let expected = "
+        WITH period AS (
+            SELECT as_of, coalesce(lead(as_of) OVER (ORDER BY as_of), '2022-10-31') AS until
+            FROM (SELECT DISTINCT as_of FROM weight_history) AS days),
+        growth AS (
+            SELECT as_of, 1 + sum(weight * (after.close / before.close - 1)) AS growth
+            FROM period JOIN weight_history AS h USING (as_of),
+                 LATERAL (SELECT close FROM mixed AS m WHERE m.ticker = h.ticker AND m.ts <= as_of ORDER BY m.ts DESC LIMIT 1) AS before,
+                 LATERAL (SELECT close FROM mixed AS m WHERE m.ticker = h.ticker AND m.ts <= until ORDER BY m.ts DESC LIMIT 1) AS after
+            GROUP BY as_of)
+        SELECT concat_ws(' ', count(*), round(exp(sum(ln(growth)))::numeric, 10)) FROM growth";
+    let value = "SELECT concat_ws(' ', 4, round(value::numeric, 10)) FROM portfolio_value ORDER BY ts DESC LIMIT 1";
+    assert_eq!(text(&mut session, value), text(&mut session, expected));
+    let carried = "SELECT string_agg(concat_ws(' ', carried, days), ', ' ORDER BY carried)
+        FROM (SELECT carried, count(*) AS days FROM portfolio_value GROUP BY carried) AS by_tickers";
+    // From 4 September on: nine weekends but for the Sunday of the first row, seven weekdays after the end, 58 days in all.
+    assert_eq!(text(&mut session, carried), "{STOCK} 23, 35");
+}
+
 #[test]
 #[cfg_attr(not(feature = "cron"), ignore = "needs pg_cron")]
 fn trades_are_against_the_weights_before_and_limited_by_them() {

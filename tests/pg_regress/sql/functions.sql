@@ -113,6 +113,11 @@ SELECT round(volatility::numeric, 6) = (SELECT round(volatility::numeric, 6) FRO
 FROM portfolio_performance('{"SLOW": 1}', tickers => '{SLOW,FAST}');
 SELECT ticker, shares, round(price::numeric, 2) AS price, round(amount::numeric, 2) AS amount FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000);
 SELECT ticker, shares, round(amount::numeric, 2) AS amount, method FROM discrete_allocation('{"LINE": 0.5, "SLOW": 0.5}', 1000, method => 'exact');
+-- A ticker that ended is bought at its last price, and that is said; one that has a price a month is not stale in between.
+SELECT count(*) FROM discrete_allocation('{"FAST": 0.5, "SLOW": 0.5}', 1000, prices => 'ended');
+CREATE VIEW monthly AS SELECT * FROM waves WHERE ticker <> 'FAST' OR (extract(day FROM ts) = 1 AND ts < '2025-05-01');
+SELECT ticker, max(ts) FROM monthly GROUP BY ticker ORDER BY ticker;
+SELECT count(*) FROM discrete_allocation('{"FAST": 0.5, "SLOW": 0.5}', 1000, prices => 'monthly');
 -- What the weights leave stays in cash, and short positions add to it: the sum is the value.
 SELECT ticker, shares, round(amount::numeric, 2) AS amount, round(weight::numeric, 3) AS weight, round(sum(amount) OVER ()::numeric, 2) AS value
 FROM discrete_allocation('{"LINE": "25 %", "SLOW": 0.25, "FAST": -0.1}', 100000);

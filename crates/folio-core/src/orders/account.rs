@@ -8,9 +8,9 @@ use super::decimal::{LARGEST_MONEY, Money, Price, Shares};
 use super::terms::{Terms, TradeTo};
 use crate::panel::{PricePanel, Series};
 use crate::portfolio::universe::MAX_ASSETS;
-use crate::price::{MICROS_PER_DAY, Timestamp};
+use crate::price::Timestamp;
 use crate::rate::{self, Kind};
-use crate::{Error, Result, input};
+use crate::{Error, Result, input, stale};
 
 /// How far weights that were rounded may miss a sum of one, and still invest the whole value.
 const ROUNDED: f64 = 1e-3;
@@ -20,13 +20,6 @@ const ROUNDING: f64 = 1e-12;
 
 /// The least price: of a lower one too few of the twelve decimals are left.
 const LEAST_PRICE: f64 = 1e-9;
-
-/// A price that is older than the newest one of all tickers by more days than this is stale: longer than any weekend with
-/// holidays around it.
-const STALE_DAYS: i64 = 7;
-
-/// So is one that is older by more of its own steps: for prices by the week or the month.
-const STALE_STEPS: i64 = 3;
 
 /// What an account and its target are.
 #[derive(Debug, Clone)]
@@ -91,8 +84,7 @@ impl std::fmt::Display for Status {
             Status::NoCash => "no cash for a lot",
             Status::PartlyNoCash => "ok, as far as cash goes",
             Status::Stale(last) => {
-                let (year, month, day) = last.date();
-                return write!(f, "stale: its last price is of {year}-{month:02}-{day:02}");
+                return write!(f, "stale: its last price is of {}", last.iso_date());
             }
         })
     }
@@ -151,7 +143,7 @@ impl OrderRequest {
 
     fn line(&self, series: &Series, newest: Timestamp) -> Result<Line> {
         let ticker = series.ticker().to_owned();
-        let (Some(close), Some(last)) = (series.close().last(), series.ts().last()) else {
+        let Some(close) = series.close().last() else {
             return Err(Error::UnknownTicker { ticker });
         };
         let price = Price::from_f64(*close).filter(|_| *close >= LEAST_PRICE);
@@ -176,16 +168,10 @@ impl OrderRequest {
             goal: 0.0,
             lot,
             lot_worth,
-            stays: is_stale(series, *last, newest).then_some(Status::Stale(*last)),
+            stays: stale::since(series, newest).map(Status::Stale),
             ticker,
         })
     }
-}
-
-/// Whether a ticker's last price is too old to be traded at.
-fn is_stale(series: &Series, last: Timestamp, newest: Timestamp) -> bool {
-    let by_days = last.0.saturating_add(STALE_DAYS * MICROS_PER_DAY);
-    by_days < newest.0 && series.after_average_steps(STALE_STEPS) < newest
 }
 
 impl Account<'_> {

@@ -57,6 +57,7 @@ COMMENT ON TABLE @extschema@.value IS 'What portfolios were worth on each day: w
 COMMENT ON COLUMN @extschema@.value.portfolio_id IS 'The portfolio';
 COMMENT ON COLUMN @extschema@.value.ts IS 'Day';
 COMMENT ON COLUMN @extschema@.value.value IS 'Value; 1 at the first rebalance; NULL if its prices are gone';
+COMMENT ON COLUMN @extschema@.value.carried IS 'Tickers without a price on that day, which are worth their last one';
 
 COMMENT ON TABLE @extschema@.forecast IS 'Stored forecasts: a row per run, ticker and step.';
 COMMENT ON COLUMN @extschema@.forecast.run_id IS 'The run';

@@ -13,6 +13,7 @@
 //! | `storm POINT N` | the same again at every later point: the second cancel that meets the clearing up after the first |
 //! | `terminate POINT N` | the session is asked to end |
 //! | `oom allocation N` | the allocation is refused |
+//! | `starve allocation N` | it and all that follow are refused, those that are asked for again too |
 //!
 //! POINT is `interrupt`, `spi`, `allocation`, or `any` for the first two. `folio.inject_points` says how many such points
 //! were passed since `folio.inject` was set, or how many of all three while nothing is armed, so a test knows when N was
@@ -68,15 +69,17 @@ mod armed {
         Storm,
         Terminate,
         OutOfMemory,
+        Starve,
     }
 
-    const FAULTS: [(&str, Fault); 6] = [
+    const FAULTS: [(&str, Fault); 7] = [
         ("error", Fault::Error),
         ("panic", Fault::Panic),
         ("cancel", Fault::Cancel),
         ("storm", Fault::Storm),
         ("terminate", Fault::Terminate),
         ("oom", Fault::OutOfMemory),
+        ("starve", Fault::Starve),
     ];
 
     const POINTS: [(&str, u8); 4] = [
@@ -154,7 +157,8 @@ mod armed {
 
     /// Counts the allocation and says whether it is to fail. From any thread; it neither allocates nor panics.
     pub fn allocation_fails() -> bool {
-        pass(Point::Allocation) == Fault::OutOfMemory as u8
+        let due = pass(Point::Allocation);
+        due == Fault::OutOfMemory as u8 || due == Fault::Starve as u8
     }
 
     /// Counts a point and gives the fault that is due, as a number.
@@ -171,7 +175,8 @@ mod armed {
             return Fault::None as u8;
         }
         let again = STRUCK.swap(true, Relaxed);
-        if again && fault != Fault::Storm as u8 { Fault::None as u8 } else { fault }
+        let lasts = fault == Fault::Storm as u8 || fault == Fault::Starve as u8;
+        if again && !lasts { Fault::None as u8 } else { fault }
     }
 
     /// Raises an ERROR from C, with a longjmp, as the server's own functions do.
@@ -197,7 +202,8 @@ mod armed {
         let (_, points) = POINTS.into_iter().find(|(known, _)| *known == points)?;
         let number = words.next()?.parse().ok().filter(|number| *number >= 1)?;
         // Nothing but a refusal can happen inside of an allocator.
-        let fits = (fault == Fault::OutOfMemory) == (points == bit(Point::Allocation));
+        let refuses = matches!(fault, Fault::OutOfMemory | Fault::Starve);
+        let fits = refuses == (points == bit(Point::Allocation));
         (words.next().is_none() && fits).then_some(Order { fault, points, number })
     }
 
@@ -249,7 +255,7 @@ mod armed {
             GucRegistry::define_string_guc_with_hooks(
                 c"folio.inject",
                 c"A fault on purpose, in test builds only.",
-                c"'FAULT POINT N': error, panic, cancel, storm, terminate or oom at the N-th interrupt, spi, allocation or any point.",
+                c"'FAULT POINT N': error, panic, cancel, storm, terminate, oom or starve at the N-th interrupt, spi, allocation or any point.",
                 &INJECT,
                 GucContext::Suset,
                 GucFlags::NO_SHOW_ALL,

@@ -43,6 +43,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// server's handlers are installed with SA_RESTART, so it must look by itself.
 const INLINE_PATIENCE: Duration = Duration::from_millis(10);
 
+/// From one look at a thread that is ending to the next: it has nothing left to do but to return.
+const JOIN_INTERVAL: Duration = Duration::from_micros(50);
+
 /// How often a call says how far it is.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -347,6 +350,10 @@ fn join_threads() {
         work.call.wake_all();
     }
     for handle in handles {
+        while !handle.is_finished() {
+            memory::end_session_if_starved();
+            std::thread::sleep(JOIN_INTERVAL);
+        }
         let _ = handle.join();
     }
 }
@@ -366,6 +373,7 @@ fn wait_for_wake_up(wake: &UnixStream) {
         );
         pg_sys::ResetLatch(pg_sys::MyLatch);
     }
+    memory::end_session_if_starved();
     inject::point(Point::Interrupt);
     check_for_interrupts!();
 }
@@ -442,7 +450,9 @@ fn stop_at_exit() {
         if let Some(running) = lock_running().as_ref() {
             running.work.cancel.cancel();
         }
-        join_threads();
+        if !memory::starved() {
+            join_threads();
+        }
         budget::end_calls_of_this_process();
     }
     static REGISTERED: Once = Once::new();

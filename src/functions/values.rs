@@ -21,6 +21,7 @@ use crate::arguments::required;
 use crate::backend::array;
 use crate::backend::budget::Held;
 use crate::backend::datum::Json;
+use crate::backend::memory;
 use crate::backend::pool::{self, Pool};
 use crate::backend::report::{Report, Result, SqlState, or_raise};
 use crate::backend::settings::Settings;
@@ -120,7 +121,10 @@ impl State {
                 return Err(Error::MemoryLimit { need_bytes, limit_bytes }.into());
             }
             self.held.grow(more * size_of::<PriceRow>())?;
-            self.rows.try_reserve_exact(more).map_err(|_| Report::out_of_memory())?;
+            if !memory::is_there((self.rows.len() + more) * size_of::<PriceRow>()) {
+                return Err(Report::out_of_memory());
+            }
+            self.rows.reserve_exact(more);
             GROUP_BYTES.set(need_bytes);
         }
         self.rows.push(row);

@@ -7,6 +7,7 @@ use cluster_tests::private::Cluster;
 use cluster_tests::{CLOSED, backend, soak_or, sqlstate, threads, wait_for};
 use postgres::Client;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const TERMINATED: &str = "57P01";
 
@@ -32,6 +33,9 @@ const FAULTS: [Fault; 7] = [
     fault("terminate any", TERMINATED, 2),
     fault("oom allocation", "53200", 8),
 ];
+
+/// How long a session may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// More points than any call passes.
 const NEVER: u32 = 1_000_000_000;
@@ -84,14 +88,19 @@ impl Arena {
     /// Ends what is left of the transaction and disarms; a new session where that one was ended.
     fn calm(&mut self, state: &str) {
         if [TERMINATED, CLOSED].contains(&state) {
-            let gone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {}", self.pid);
-            wait_for("the session has not gone", || self.observer.query_one(&gone, &[]).expect("pid").get(0));
-            self.struck = self.cluster.session_in(self.database);
-            self.pid = backend(&mut self.struck);
+            self.renew();
         } else if !state.is_empty() {
             self.struck.batch_execute("ROLLBACK").expect("ROLLBACK");
         }
         self.struck.batch_execute("SET folio.inject = ''").expect("SET");
+    }
+
+    /// A new session in the place of the struck one, once that has gone.
+    fn renew(&mut self) {
+        let gone = format!("SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = {}", self.pid);
+        self.struck = self.cluster.session_in(self.database);
+        wait_for("the session has not gone", || self.observer.query_one(&gone, &[]).expect("pid").get(0));
+        self.pid = backend(&mut self.struck);
     }
 
     /// How many points of a fault's kind a call passes, and that it succeeds.
@@ -188,6 +197,30 @@ fn a_fault_at_any_point_of_any_function_is_only_an_error() {
         let struck = outcomes.get(&(kind, state.to_owned())).copied().unwrap_or(0);
         assert!(struck >= 30, "{kind} struck {struck} times");
     }
+}
+
+/// Where nothing is left, not even what is kept aside, a call may cost its session, and never more.
+#[test]
+#[cfg_attr(not(feature = "preload"), ignore = "once is enough: it has a cluster of its own")]
+fn a_session_that_starves_ends_alone() {
+    let mut arena = Arena::start("starving");
+    let mut ended = 0;
+    for call in calls().iter().step_by(soak_or(6, 1)) {
+        let last = arena.points(call, "oom allocation");
+        for n in sample(last, soak_or(1, 6)) {
+            let state = arena.strike(call, &format!("starve allocation {n}"));
+            assert!(
+                ["", "53200", CLOSED].contains(&state.as_str()),
+                "{state} at {n} of {last}: {}",
+                call.statement
+            );
+            ended += u32::from(arena.struck.is_valid(PATIENCE).is_err());
+            arena.renew();
+            assert_eq!(arena.left(), "", "{n} of {last}: {}", call.statement);
+        }
+    }
+    arena.cluster.assert_no_crash();
+    assert!(ended >= 3, "{ended} sessions have starved");
 }
 
 /// Functions of the extension that no call of the list runs. The server counts functions as they are called, but for those

@@ -50,7 +50,8 @@ mod tests {
         let monthly = series(0, 30, 12);
         assert_eq!(since(&monthly, newest(330 + 90)), None);
         assert_eq!(since(&monthly, newest(330 + 91)), Some(newest(330)));
-        let panel = PricePanel::new(vec![("A".to_owned(), Ok(monthly)), ("B".to_owned(), Ok(series(0, 1, 339)))]);
+        let panel =
+            PricePanel::new(vec![("A".to_owned(), Ok(monthly)), ("B".to_owned(), Ok(series(0, 1, 339)))]);
         assert_eq!(candidates(&panel, newest(338)), [("A".to_owned(), newest(330))]);
         assert_eq!(candidates(&panel, newest(337)), []);
     }

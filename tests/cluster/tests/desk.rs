@@ -511,7 +511,8 @@ fn no_return_is_lost_on_days_that_not_all_have() {
                  LATERAL (SELECT close FROM mixed AS m WHERE m.ticker = h.ticker AND m.ts <= until ORDER BY m.ts DESC LIMIT 1) AS after
             GROUP BY as_of)
         SELECT concat_ws(' ', count(*), round(exp(sum(ln(growth)))::numeric, 10)) FROM growth";
-    let value = "SELECT concat_ws(' ', 4, round(value::numeric, 10)) FROM portfolio_value ORDER BY ts DESC LIMIT 1";
+    let value =
+        "SELECT concat_ws(' ', 4, round(value::numeric, 10)) FROM portfolio_value ORDER BY ts DESC LIMIT 1";
     assert_eq!(text(&mut session, value), text(&mut session, expected));
     let carried = "SELECT string_agg(concat_ws(' ', carried, days), ', ' ORDER BY carried)
         FROM (SELECT carried, count(*) AS days FROM portfolio_value GROUP BY carried) AS by_tickers";

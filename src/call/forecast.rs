@@ -7,9 +7,11 @@ use folio_core::forecast::{
 };
 use folio_core::frequency::PeriodsPerYear;
 use folio_core::panel::{PricePanel, Times, Timestamp};
+use folio_core::stale::Ends;
 use folio_core::task::Seed;
 use pgrx::prelude::*;
 
+use super::stale;
 use crate::arguments::{Arguments, not_null};
 use crate::backend::budget::{self, Held, HeldBy};
 use crate::backend::datum::{Json, Text};
@@ -95,9 +97,10 @@ impl Plan {
         let Plan { settings, request, selection, estimate, .. } = self;
         let mut pool = Pool::start(settings.threads_per_call)?;
         let cancel = pool::cancel_flag();
-        let (mut all, mut result_bytes) = (Vec::new(), 0);
+        let (mut all, mut result_bytes, mut ends) = (Vec::new(), 0, Ends::default());
         prices::read_in_batches(&selection, &settings, |panel, tickers| {
             look(&panel)?;
+            ends.add(&panel);
             pool.announce(tickers * (request.models.models().len() + 1));
             let batches = pool.plan(settings.memory_limit, |threads, limit| {
                 estimate(&panel, tickers, &request, threads, limit)
@@ -112,6 +115,7 @@ impl Plan {
             pool.reading();
             Ok(())
         })?;
+        stale::remark_on(&ends);
         Ok((all, budget::hold(result_bytes)?))
     }
 }

@@ -1,7 +1,7 @@
-//! What is said of last prices that are too old to buy at.
+//! What is said of last prices that are too old.
 
 use folio_core::panel::{PricePanel, Timestamp};
-use folio_core::stale;
+use folio_core::stale::{self, Ends};
 use pgrx::prelude::*;
 
 use crate::backend::prices::{self, Selection};
@@ -25,13 +25,25 @@ pub fn say(panel: &PricePanel, selection: Selection, settings: &Settings) -> Res
         let column = more.columns().iter().find(|(name, _)| name == ticker);
         !matches!(column, Some((_, Ok(series))) if stale::since(series, newest).is_none())
     });
+    if let Some(remark) = remark(&old, newest) {
+        warning!("{remark}");
+    }
+    Ok(())
+}
+
+/// Says it of what is not bought but forecast or estimated.
+pub fn remark_on(ends: &Ends) {
+    if let Some(remark) = ends.newest().and_then(|newest| remark(&ends.stale(), newest)) {
+        notice!("{remark}");
+    }
+}
+
+fn remark(old: &[(String, Timestamp)], newest: Timestamp) -> Option<String> {
     let of = |(ticker, last): &(String, Timestamp)| format!("{ticker} of {}", last.iso_date());
     let mut named: Vec<String> = old.iter().take(MOST_NAMED).map(of).collect();
     if old.len() > MOST_NAMED {
         named.push(format!("those of {} more tickers", old.len() - MOST_NAMED));
     }
-    if !named.is_empty() {
-        warning!("stale prices: {}; the newest is of {}", named.join(", "), newest.iso_date());
-    }
-    Ok(())
+    let named = (!named.is_empty()).then(|| named.join(", "))?;
+    Some(format!("stale prices: {named}; the newest is of {}", newest.iso_date()))
 }

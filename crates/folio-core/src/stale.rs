@@ -15,8 +15,47 @@ pub const PRICES: usize = 20;
 
 /// When the last price of a ticker was, if that is too long ago.
 pub fn since(series: &Series, newest: Timestamp) -> Option<Timestamp> {
-    let last = *series.ts().last()?;
-    (by_days(last, newest) && series.after_average_steps(STALE_STEPS) < newest).then_some(last)
+    End::of(series).filter(|end| end.until < newest).map(|end| end.last)
+}
+
+/// Where the prices of a ticker end.
+#[derive(Debug, Clone)]
+struct End {
+    ticker: String,
+    last: Timestamp,
+    /// How long its last price is good for.
+    until: Timestamp,
+}
+
+impl End {
+    fn of(series: &Series) -> Option<End> {
+        let last = *series.ts().last()?;
+        let until = by_days(last).max(series.after_average_steps(STALE_STEPS));
+        Some(End { ticker: series.ticker().to_owned(), last, until })
+    }
+}
+
+/// Where the prices of many tickers end, which are seen panel by panel.
+#[derive(Debug, Clone, Default)]
+pub struct Ends(Vec<End>);
+
+impl Ends {
+    /// With the tickers of a panel.
+    pub fn add(&mut self, panel: &PricePanel) {
+        self.0.extend(panel.columns().iter().filter_map(|(_, series)| End::of(series.as_ref().ok()?)));
+    }
+
+    /// The newest price of all.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.0.iter().map(|end| end.last).max()
+    }
+
+    /// The tickers whose last price is too old, each with its time.
+    pub fn stale(&self) -> Vec<(String, Timestamp)> {
+        let Some(newest) = self.newest() else { return Vec::new() };
+        let stale = self.0.iter().filter(|end| end.until < newest);
+        stale.map(|end| (end.ticker.clone(), end.last)).collect()
+    }
 }
 
 /// The tickers whose last prices may be too old, each with that price's time: how far apart its prices are says whether it is.
@@ -24,11 +63,11 @@ pub fn candidates(panel: &PricePanel, newest: Timestamp) -> Vec<(String, Timesta
     let last = |(ticker, series): &(String, crate::Result<Series>)| {
         Some((ticker.clone(), *series.as_ref().ok()?.ts().last()?))
     };
-    panel.columns().iter().filter_map(last).filter(|(_, last)| by_days(*last, newest)).collect()
+    panel.columns().iter().filter_map(last).filter(|(_, last)| by_days(*last) < newest).collect()
 }
 
-fn by_days(last: Timestamp, newest: Timestamp) -> bool {
-    last.0.saturating_add(STALE_DAYS * MICROS_PER_DAY) < newest.0
+fn by_days(last: Timestamp) -> Timestamp {
+    Timestamp(last.0.saturating_add(STALE_DAYS * MICROS_PER_DAY))
 }
 
 #[cfg(test)]
@@ -54,5 +93,10 @@ mod tests {
             PricePanel::new(vec![("A".to_owned(), Ok(monthly)), ("B".to_owned(), Ok(series(0, 1, 339)))]);
         assert_eq!(candidates(&panel, newest(338)), [("A".to_owned(), newest(330))]);
         assert_eq!(candidates(&panel, newest(337)), []);
+        let mut ends = Ends::default();
+        ends.add(&panel);
+        assert_eq!(ends.stale(), []);
+        ends.add(&PricePanel::new(vec![("A".to_owned(), Ok(series(0, 1, 422)))]));
+        assert_eq!(ends.stale(), [("A".to_owned(), newest(330)), ("A".to_owned(), newest(338))]);
     }
 }

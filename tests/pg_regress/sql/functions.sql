@@ -118,6 +118,8 @@ SELECT count(*) FROM discrete_allocation('{"FAST": 0.5, "SLOW": 0.5}', 1000, pri
 CREATE VIEW monthly AS SELECT * FROM waves WHERE ticker <> 'FAST' OR (extract(day FROM ts) = 1 AND ts < '2025-05-01');
 SELECT ticker, max(ts) FROM monthly GROUP BY ticker ORDER BY ticker;
 SELECT count(*) FROM discrete_allocation('{"FAST": 0.5, "SLOW": 0.5}', 1000, prices => 'monthly');
+-- So is a forecast from where one ended.
+SELECT count(*) FROM forecast_ensemble('{FAST,SLOW}', horizon => 1, models => '{naive}', prices => 'ended');
 -- What the weights leave stays in cash, and short positions add to it: the sum is the value.
 SELECT ticker, shares, round(amount::numeric, 2) AS amount, round(weight::numeric, 3) AS weight, round(sum(amount) OVER ()::numeric, 2) AS value
 FROM discrete_allocation('{"LINE": "25 %", "SLOW": 0.25, "FAST": -0.1}', 100000);

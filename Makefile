@@ -7,7 +7,7 @@ export PG_CONFIG
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-regress test-cluster majors soak valgrind calendars evaluate families peers bench fmt lint docs package install clean
+.PHONY: help setup demo demo-stop bi bi-stop test-bi test-clients test-dbt test test-engine test-pg test-install test-upgrade test-trusted test-regress test-cluster test-package test-pg-upgrade majors soak valgrind calendars evaluate families peers bench fmt lint docs book package release install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,8 +15,9 @@ help: ## this list
 setup: ## install what is missing (apt packages, cargo-pgrx, XGBoost); the other commands do it by themselves
 	@scripts/setup.sh
 
-demo: setup ## forecasts and a portfolio from real prices, in a throw-away cluster that goes on running
-	@scripts/demo.sh
+DEMO ?=
+demo: $(if $(filter package,$(DEMO)),,setup) ## forecasts and a portfolio from real prices, in a cluster that goes on running; DEMO=package builds nothing
+	@DEMO=$(DEMO) scripts/demo.sh
 
 demo-stop: ## end the demo's cluster
 	@scripts/demo.sh stop
@@ -51,6 +52,9 @@ test-install: setup ## installing only: into a copy of the server, beside it, an
 test-upgrade: setup ## updating only: a desk of every released version, and a dump of it
 	@scripts/test.sh upgrade
 
+test-trusted: setup ## creating as a database's owner only: what he may, and what he may not
+	@scripts/test.sh trusted
+
 test-regress: setup ## pg_regress only: what psql prints
 	@scripts/test.sh regress
 
@@ -59,6 +63,12 @@ test-cluster: setup ## the client tests only: cancel, threads, concurrency
 
 majors: ## pg_regress and the clients of sessions and faults on Postgres 16, 17 and 18; fetches servers that are missing
 	@scripts/majors.sh
+
+test-package: setup ## the .deb in clean roots of Debian 12 and 13 (make package, make package PG=17 before); needs root
+	@scripts/test-package.sh
+
+test-pg-upgrade: ## pg_upgrade of a cluster with a desk from Postgres 15 to 18; fetches a server that is missing
+	@scripts/test-pg-upgrade.sh
 
 MINUTES ?= 30
 soak: setup ## what takes long: 1,000 cancels, mixed calls for MINUTES (30), the budget in numbers
@@ -93,8 +103,15 @@ lint: setup ## clippy and shellcheck, warnings denied
 docs: setup ## the API documentation of the engine and the charts, in target/doc
 	@cargo doc --no-deps -p folio-core -p folio-chart
 
-package: setup ## the files of a release for PG, in target/release/pg_folio-pgNN
-	@scripts/install.sh package
+book: setup ## the documentation as a book with a reference, target/book/index.html
+	@scripts/book.sh
+
+package: setup ## a release for PG in target/packages: .deb with debug symbols apart, .rpm, tar, PGXN's zip, images
+	@scripts/package.sh
+
+VERSION ?=
+release: ## the version VERSION in every file that names one, and its notes from the changelog
+	@scripts/release.sh $(VERSION)
 
 install: setup ## build a release and install it into the Postgres of PG_CONFIG (sudo if needed)
 	@scripts/install.sh machine

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Forecasts and a portfolio from real prices, in a cluster that stays: scripts/demo.sh [stop]
+# DEMO=package takes the .deb of PACKAGE, or the one of `make package`, instead of building: no Rust, no compiler.
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -9,9 +10,29 @@ if [ "${1:-}" = stop ]; then
   exit 0
 fi
 
-need_setup
-say "Building a release (about 10 minutes of 2 cores the first time, seconds after that)"
-scripts/install.sh release
+# The package's files into the private server.
+place_package() {
+  local deb=${PACKAGE:-} files
+  [ -n "$deb" ] || deb=$(find target/packages -name "postgresql-$PG-pg-folio_*.deb" 2>/dev/null | sort -V | tail -n1)
+  [ -f "$deb" ] || die "there is no package for Postgres $PG" "name one: make demo DEMO=package PACKAGE=/path/to/package.deb"
+  [ -x "$PG_CONFIG" ] || scripts/setup.sh package "postgresql-$PG" "postgresql-$PG-cron"
+  say "Taking $deb"
+  scripts/setup.sh server release
+  files=$(mktemp -d)
+  dpkg-deb -x "$deb" "$files"
+  cp --remove-destination "$files/usr/lib/postgresql/$PG/lib/"* "$(server_path release pkglibdir)/"
+  mkdir -p "$(server_path release sharedir)/extension"
+  cp --remove-destination "$files/usr/share/postgresql/$PG/extension/"* "$(server_path release sharedir)/extension/"
+  rm -rf "$files"
+}
+
+if [ "${DEMO:-}" = package ]; then
+  place_package
+else
+  need_setup
+  say "Building a release (about 10 minutes of 2 cores the first time, seconds after that)"
+  scripts/install.sh release
+fi
 
 # A server that is not Debian's may have no pg_cron; all but the schedule works without.
 if [ -f "$(server_path release sharedir)/extension/pg_cron.control" ]; then conf=cron; else conf=preload; fi

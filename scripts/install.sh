@@ -15,14 +15,15 @@ package() {
 }
 
 # An update is the installation script between what puts the old rows aside and what brings them home: a database that
-# was updated is by construction one that was installed anew.
+# was updated is by construction one that was installed anew. Old versions have control files of their own: what they made
+# is not safe for strangers, so they are not trusted.
 add_upgrades() {
   local before step
   for before in sql/upgrade/*.before.sql; do
     step=$(basename "$before" .before.sql)
     cat "$before" "$1/pg_folio--${step##*--}.sql" "${before%.before.sql}.after.sql" >"$1/pg_folio--$step.sql"
   done
-  cp sql/releases/pg_folio--*-tables*.sql "$1/"
+  cp sql/releases/pg_folio--*-tables*.sql sql/upgrade/pg_folio--*.control "$1/"
 }
 
 # Puts file $1 to $2 by a new file beside it that then takes the name. A server that runs has the old one mapped:
@@ -45,7 +46,7 @@ place() {
   { [ -w "$library" ] && [ -w "$extension" ]; } || sudo=(as_root)
   "${sudo[@]}" mkdir -p "$extension"
   replace "$stage$library/pg_folio.so" "$library/pg_folio.so" 755
-  for file in "$stage$extension"/pg_folio--*.sql "$stage$extension/pg_folio.control"; do
+  for file in "$stage$extension"/pg_folio--*.{control,sql} "$stage$extension/pg_folio.control"; do
     replace "$file" "$extension/${file##*/}" 644
   done
   rm -rf "$stage"

@@ -63,7 +63,7 @@ watch_files() {
 a_running_server_survives_an_installation() {
   local library extension files=() file before session answer
   library=$("$config" --pkglibdir)/pg_folio.so extension=$("$config" --sharedir)/extension
-  files=("$library" "$extension"/pg_folio.control "$extension"/pg_folio--*.sql)
+  files=("$library" "$extension"/pg_folio.control "$extension"/pg_folio--*.{control,sql})
   scripts/cluster.sh start test-install machine "$1"
   coproc session { scripts/cluster.sh psql test-install -qAt; }
   ask "CREATE EXTENSION pg_folio; SELECT 'ready'"

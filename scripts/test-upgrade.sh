@@ -18,18 +18,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# A library that exports the functions of version $1 and can do nothing.
-stand_in() {
-  local name="pg_folio_of_${1//./_}"
-  {
-    printf '#include "postgres.h"\n#include "fmgr.h"\nPG_MODULE_MAGIC;\n'
-    grep -o "'MODULE_PATHNAME', '[a-z_]*'" "sql/releases/pg_folio--$1.sql" | cut -d"'" -f4 | sort -u |
-      sed 's/.*/PG_FUNCTION_INFO_V1(&);\nDatum &(PG_FUNCTION_ARGS) { elog(ERROR, "only its name is here"); }/'
-  } >"$scratch/$name.c"
-  cc -shared -fPIC -I"$(server_path dev includedir-server)" -o "$library/$name.so" "$scratch/$name.c"
-  sed "s/'MODULE_PATHNAME'/'\$libdir\/$name'/" "sql/releases/pg_folio--$1.sql" >"$extension/pg_folio--$1.sql"
-}
-
 psql() { scripts/cluster.sh psql test-upgrade -q -v ON_ERROR_STOP=1 "$@"; }
 
 # What the extension in database $1 consists of.
@@ -85,7 +73,7 @@ for released in sql/releases/pg_folio--*.sql; do
   old=${released##*--} old=${old%.sql}
   [[ $released != *-tables* && $old != "$version" ]] || continue
   say "  from $old to $version"
-  stand_in "$old"
+  scripts/old-release.sh "$old" "$(server_path dev includedir-server)" "$library" "$extension"
   if has_cron; then scripts/cluster.sh start test-upgrade dev cron; else scripts/cluster.sh start test-upgrade dev preload; fi
   same_as_installed "$old"
   desk_goes_on "$old"

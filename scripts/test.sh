@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [upgrade] [regress] [cluster]
+# Every test, or the named stages: scripts/test.sh [fmt] [lint] [engine] [pg] [install] [upgrade] [trusted] [regress] [cluster]
 # One more stage is named only: sessions, the part of cluster that other majors of Postgres have to pass (majors.sh).
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -35,6 +35,8 @@ pg() {
 install() { scripts/test-install.sh; }
 
 upgrade() { scripts/test-upgrade.sh; }
+
+trusted() { scripts/test-trusted.sh; }
 
 regress() {
   scripts/install.sh dev
@@ -85,10 +87,11 @@ declare -A about=(
   [engine]="the engine and the charts, without Postgres" [pg]="functions inside a backend (#[pg_test])"
   [install]="installing beside and into a server that runs"
   [upgrade]="updates from every released version"
+  [trusted]="a database's owner who creates the extension"
   [regress]="what psql prints (pg_regress)" [cluster]="clients of a real cluster"
   [sessions]="clients of a real cluster: sessions and faults only"
 )
-order=(fmt lint engine pg install upgrade regress cluster)
+order=(fmt lint engine pg install upgrade trusted regress cluster)
 clusters=() stage='' began=0
 
 start_cluster() {

@@ -1,4 +1,5 @@
 -- What \dx+, \df+ and \d+ say of each object. A test fails for an object without a comment.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 COMMENT ON FUNCTION @extschema@.forecast_ensemble(text, bigint, text[], float8, timestamptz, bigint, regclass) IS
 'Forecasts one ticker: a row per step with the median forecast and the interval.
@@ -230,3 +231,4 @@ COMMENT ON COLUMN @extschema@.progress.tasks_failed IS 'Tasks without a result';
 COMMENT ON COLUMN @extschema@.progress.threads IS 'Its compute threads';
 COMMENT ON COLUMN @extschema@.progress.elapsed IS 'Time since the call began';
 COMMENT ON COLUMN @extschema@.progress.remaining IS 'Estimate of the time left, from the tasks done so far';
+SET LOCAL search_path = @extschema@, pg_temp;

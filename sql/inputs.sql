@@ -1,5 +1,6 @@
 -- Inputs of a portfolio from the user's own tables. The relation is read as any SELECT of the caller's reads it, with his
 -- search_path, in which nothing of ours may be looked up: every type and operator has its schema.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 CREATE FUNCTION @extschema@.by_ticker(relation regclass, value name, ticker name DEFAULT 'ticker') RETURNS jsonb
 LANGUAGE plpgsql STABLE PARALLEL UNSAFE AS $$
 DECLARE
@@ -20,3 +21,4 @@ BEGIN
     END IF;
     RETURN coalesce(result, '{}');
 END $$;
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -1,4 +1,5 @@
 -- What people and BI tools look at.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 
 CREATE VIEW @extschema@.pool_status AS
@@ -21,3 +22,4 @@ LEFT JOIN pg_catalog.pg_database AS database ON database.oid = call.database_oid
 LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = call.user_oid;
 
 GRANT SELECT ON @extschema@.pool_status, @extschema@.progress TO PUBLIC;
+SET LOCAL search_path = @extschema@, pg_temp;

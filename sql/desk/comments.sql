@@ -1,4 +1,5 @@
 -- What \d+ and \df+ say of the desk's objects.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 COMMENT ON TABLE @extschema@.portfolio IS 'What a rebalance is made with: a row per portfolio, made by folio.create_portfolio. A change holds from the next run on; NULL means the default or the setting.';
 COMMENT ON COLUMN @extschema@.portfolio.portfolio_id IS 'Key';
@@ -250,3 +251,4 @@ COMMENT ON FUNCTION @extschema@.grant_desk(regrole) IS
 'Lets a role make portfolios and run them; in pg_cron''s database it may schedule them too. For the owner of the extension or a superuser; a second call changes nothing.';
 COMMENT ON FUNCTION @extschema@.revoke_desk(regrole) IS
 'Ends what folio.grant_desk began; what the role has made stays.';
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -2,6 +2,7 @@
 -- owner and by refresh_outcomes, read with the owner's rights: so looking at them runs nobody's code, shows what the owner
 -- shows, is quick, and does not fail because of a price relation. Each time past days are compared again, so that
 -- corrections arrive; what has not changed is not written. A price that is gone takes its outcome with it.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 -- Stores the outcomes of every forecast of an owner's that was made from one price relation.
 CREATE FUNCTION folio_internal.refresh_forecast_outcomes(owner regrole, prices text) RETURNS void
@@ -167,3 +168,4 @@ BEGIN
         PERFORM folio_internal.try_refresh(p, p.owner, p.prices);
     END LOOP;
 END $$;
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -1,4 +1,5 @@
 -- Portfolios: what a rebalance is made with.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 -- Computes a portfolio's weights without its forecasts and throws them away: the engine is the one place that knows
 -- what its arguments may be and whether the constraints can be met.
@@ -118,3 +119,4 @@ BEGIN
     key := folio_internal.own_portfolio(portfolio);
     UPDATE @extschema@.portfolio SET shared_with = array_remove(shared_with, role) WHERE portfolio_id = key AND role = ANY (shared_with);
 END $$;
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -2,6 +2,7 @@
 -- or a superuser, does with it what the functions of the desk do; the roles that it is shared with see it. A run without
 -- a portfolio belongs to the role that ran it. Everybody may look, since rows that are not his are not there for him.
 -- Each condition is written in pg_catalog's words alone, for it is evaluated as whoever looks.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 DO $$
 DECLARE
@@ -54,15 +55,22 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('UPDATE (actual) ON @extschema@.outcome'), ('UPDATE (value) ON @extschema@.value');
 $$;
 
+-- Who gives the desk to others: who owns its tables, and who created the extension, if he was no superuser.
+CREATE FUNCTION folio_internal.may_grant_desk() RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role((SELECT relowner FROM pg_class WHERE oid = '@extschema@.portfolio'::regclass), 'USAGE')
+        OR pg_has_role((SELECT extowner FROM pg_extension WHERE extname = 'pg_folio'), 'USAGE');
+$$;
+
 -- Grants or revokes them, with USAGE on pg_cron's schema where that is.
 CREATE FUNCTION folio_internal.change_grants(statement text, role regrole) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    owner regrole := (SELECT relowner::regrole FROM pg_class WHERE oid = '@extschema@.portfolio'::regclass);
     privilege text;
 BEGIN
-    IF NOT pg_has_role(owner, 'USAGE') THEN
-        PERFORM folio_internal.refuse('permission denied to grant the desk', format('The desk belongs to role %s.', owner),
+    IF NOT folio_internal.may_grant_desk() THEN
+        PERFORM folio_internal.refuse('permission denied to grant the desk',
+            format('The extension belongs to role %s.', (SELECT extowner::regrole FROM pg_extension WHERE extname = 'pg_folio')),
             'Ask a member of that role, or a superuser.');
     END IF;
     FOR privilege IN SELECT * FROM folio_internal.desk_privileges() LOOP
@@ -138,3 +146,4 @@ BEGIN
 END $$;
 CREATE TRIGGER after_delete AFTER DELETE ON @extschema@.portfolio REFERENCING OLD TABLE AS gone
 FOR EACH STATEMENT EXECUTE FUNCTION folio_internal.after_delete_of_portfolios();
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -1,5 +1,6 @@
 -- How a run goes. The functions have a search_path of their own; execute_run and what calls it cannot, since a
 -- procedure with a SET clause may not COMMIT, and so name everything with its schema and use no operator.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 CREATE FUNCTION folio_internal.require_primary() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -390,3 +391,4 @@ BEGIN
     PERFORM folio_internal.lock_run(key, false);
     RETURN folio_internal.delete_own_runs(key, before);
 END $$;
+SET LOCAL search_path = @extschema@, pg_temp;

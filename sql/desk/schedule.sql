@@ -1,5 +1,6 @@
 -- Rebalances on a schedule, through pg_cron where it is installed. A job belongs to a portfolio by its number: it follows
 -- a new name, and goes with it. It runs as the portfolio's owner where a superuser schedules it, else as who schedules it.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 CREATE FUNCTION folio_internal.job_name(portfolio_id bigint) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -132,3 +133,4 @@ BEGIN
                  WHERE database = current_database() AND jobname ~ ''^folio portfolio [0-9]+ of ''';
     END IF;
 END $$;
+SET LOCAL search_path = @extschema@, pg_temp;

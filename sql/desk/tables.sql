@@ -2,6 +2,7 @@
 --
 -- There are no foreign keys: pg_restore -j loads the tables of an extension in any order, with the keys already there.
 -- What a key would do, a trigger before the deletion does (rights.sql).
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 CREATE TABLE @extschema@.portfolio (
     portfolio_id   integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -165,3 +166,4 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.value', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.portfolio_portfolio_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.run_run_id_seq', '');
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -1,6 +1,7 @@
 -- What people and BI tools look at: plain names and types, a row for what it says, newest runs only. Each is read with the
 -- rights of whoever looks, so that he sees the rows that he may see; and each reads tables only, so that looking runs
 -- nobody's code and never fails because of somebody else's prices.
+SET LOCAL search_path = pg_catalog, pg_temp; -- sql/desk/schema.sql says why
 
 CREATE VIEW @extschema@.run_history WITH (security_invoker = true) AS
 SELECT run.run_id, run.kind, portfolio.name AS portfolio, run.as_of, run.status, run.started_at, run.finished_at,
@@ -79,3 +80,4 @@ WHERE value.value IS NOT NULL;
 
 GRANT SELECT ON @extschema@.run_history, @extschema@.rebalance, @extschema@.current_weight, @extschema@.weight_history,
     @extschema@.trade_history, @extschema@.latest_forecast, @extschema@.forecast_accuracy, @extschema@.portfolio_value TO PUBLIC;
+SET LOCAL search_path = @extschema@, pg_temp;

@@ -357,7 +357,7 @@ fn however_short_the_history_enough_is_read_for_every_origin() {
         let request = request(&["naive"], 5);
         let prices = Evaluation::new(request.clone(), &schedule).unwrap().prices();
         let record = one(&prices_of(&walk(7, prices)), &request, &schedule);
-        let mut origins: Vec<usize> = record.scored.iter().map(|scored| scored.origin).collect();
+        let mut origins: Vec<_> = record.scored.iter().map(|scored| scored.origin).collect();
         origins.dedup();
         assert_eq!(origins.len(), 3, "history {history}");
     }

@@ -166,7 +166,7 @@ fn refits_are_rarer_and_nothing_else_changes() {
 #[test]
 fn however_short_the_history_enough_is_read_for_every_origin() {
     let (ticker, y) = common::log_prices().remove(0);
-    for history in [2, 50, 67, 68, 69, 300] {
+    for history in [10, 50, 67, 68, 69, 300] {
         let schedule = Schedule { origins: 3, stride: Some(7), refit_every: 1, history };
         let evaluation = Evaluation::new(request(&["ewma"], 5), &schedule).unwrap();
         let prices = common::prices_of(&y[..evaluation.prices()]);

@@ -45,8 +45,11 @@ impl Drop for Cluster {
             // The log goes with the cluster, and says what the sessions cannot.
             let log = std::fs::read(format!("{}/log", self.host)).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);
-            let lines: Vec<&str> = log.lines().filter(|line| is_crash(line)).collect();
-            eprintln!("cluster {}, lines of a crash in its log: {lines:#?}", self.name);
+            let lines: Vec<&str> =
+                log.lines().filter(|line| is_crash(line) || line.contains("FATAL:")).collect();
+            let last: Vec<&str> = log.lines().rev().take(LAST_LINES).collect();
+            eprintln!("cluster {}, crashes and ends of sessions in its log: {lines:#?}", self.name);
+            eprintln!("its newest lines, the last one first: {last:#?}");
         }
         let _ = Command::new("scripts/cluster.sh").args(["stop", &self.name]).current_dir(project()).status();
     }
@@ -85,6 +88,9 @@ const CRON_DATABASE: &str = "postgres";
 
 /// What the server's log says of a process that a signal ended.
 const CRASH: &str = "was terminated by signal";
+
+/// How much of a log is shown where a test fails.
+const LAST_LINES: usize = 30;
 
 fn is_crash(line: &str) -> bool {
     line.contains(CRASH) || line.contains("PANIC:")

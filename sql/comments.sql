@@ -164,12 +164,23 @@ minimum_ticket: least amount of an order. fee_fixed: money an order; fee_per_sha
 band: how far a weight may be from its target without a trade, 0.05 is 5 % of the value; relative_band: as a share of the target; the narrower holds. bands by ticker: {"AAPL": 0.02, "MSFT": {"relative": "25 %"}}. trade_to: target (default), or band, its edge.
 fractional: lots of a millionth. buy_only: nothing is sold. method: greedy (default), or exact, the least sum of |value - goal| that the cash pays for. history: prices of the tracking error. docs/orders.md says more. Errors: 22023, 22004, PF005 bad prices.';
 
-COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8) IS
+COMMENT ON FUNCTION @extschema@.backtest(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8, text, jsonb, float8) IS
 'What an objective would have earned: a row per trading day from the first rebalance on. Weights are chosen at the close of each rebalance date from the returns
-up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent; turnover is the sum of the weights that were traded.
-rebalance: month_end (default) or a number of rows as text, ''21'' for instance. lookback: the returns that weights are chosen from, default 252. transaction_cost: a share of the
-money traded, default 0. benchmark: a ticker of the price relation; without it the market weights, bought on the same dates without cost.
-The other arguments are those of optimize_portfolio. max_turnover and transaction_cost in constraints count from what is held on each date.';
+up to it, and earn from the next day on. Values begin at 1; returns and drawdowns are shares, not percent, and drawdowns 0 or under; turnover is the sum of the weights that were traded.
+rebalance: month_end (default), quarter_end, year_end, or a number of rows as text, ''21'' for instance. lookback: the returns that weights are chosen from, default 252. transaction_cost: a share of the
+money traded, default 0; one in constraints, by ticker if you like, is charged instead and counts in the choice.
+benchmark: a ticker of the price relation, or weights, {"AAPL": 0.6}; without it the market weights; weights are bought on the same dates without cost.
+on_failure: what becomes of a date on which no weights can be chosen: error (default), hold what is held, or equal weights. views, tau: as in black_litterman, joined with the window of each date.
+history: default all prices. The other arguments are those of optimize_portfolio. max_turnover and transaction_cost in constraints count from what is held on each date.';
+
+COMMENT ON FUNCTION @extschema@.backtest_weights(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8, text, jsonb, float8) IS
+'The weights of a backtest: a row per rebalance date and ticker. held_weight: what prices had made of the weights before; weight: what was bought; change: the trade.
+remark: why no weights could be chosen on the date, and what was done instead. The arguments are those of backtest.';
+
+COMMENT ON FUNCTION @extschema@.backtest_summary(text[], text, bigint, text, jsonb, text, jsonb, float8, float8, text, float8, text, bigint, timestamptz, regclass, float8, text, jsonb, float8) IS
+'What a backtest comes to: one row. annual_return and benchmark_return are compounded; volatility, tracking_error, turnover and the ratios are a year; total_return and cost are shares of the first value.
+max_drawdown: 0 or under, from drawdown_from to drawdown_to; longest_drawdown: periods. hit_rate: the share of periods that gained. excess_kurtosis: 0 of a normal distribution.
+failures: rebalance dates on which no weights could be chosen. Ratios are NULL where nothing varies. The arguments are those of backtest.';
 
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,

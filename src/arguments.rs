@@ -162,6 +162,18 @@ arguments! { ($)
         /// How the covariance is estimated, by name.
         covariance: Text = "NULL",
     }
+    testing {
+        /// When a backtest chooses weights anew.
+        rebalance: Text = "'month_end'",
+        /// From how many returns.
+        lookback: i64 = "252",
+        /// What its trades cost.
+        transaction_cost: f64 = "0",
+        /// What it is compared with: a ticker, or weights as JSON.
+        benchmark: Text = "NULL",
+        /// What becomes of a date on which no weights can be chosen.
+        on_failure: Text = "'error'",
+    }
     schedule {
         /// From how many past days is forecast.
         origins: i64 = "NULL",

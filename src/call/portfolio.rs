@@ -1,12 +1,14 @@
 //! The calls that build a portfolio from returns, or look at one.
 
 use folio_core::panel::{PricePanel, ReturnPanel, Times};
-use folio_core::portfolio::backtest::{self, Backtest, Day};
+use folio_core::portfolio::backtest::{self, Backtest, Day, OnFailure, Rebalance, Track, Trade};
+use folio_core::portfolio::benchmark::Benchmark;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use folio_core::portfolio::memory;
 use folio_core::portfolio::objective::{self, Constraints};
-use folio_core::portfolio::request::{Allocation, Request};
+use folio_core::portfolio::request::{Allocation, EQUAL_BY_CONSTRUCTION, Request};
+use folio_core::portfolio::track_record::TrackRecord;
 use folio_core::portfolio::view_input;
 use folio_core::task::{self, Cancel};
 use pgrx::prelude::*;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use super::periods;
 use crate::arguments::Arguments;
 use crate::backend::budget::{self, Held, HeldBy};
-use crate::backend::datum::Json;
+use crate::backend::datum::{Json, Names};
 use crate::backend::pool::{self, Pool};
 use crate::backend::prices;
 use crate::backend::report::Result;
@@ -40,6 +42,7 @@ impl Arguments {
             market_caps: self
                 .market_caps
                 .as_ref()
+                .filter(|Json(caps)| !caps.is_null())
                 .map(|Json(caps)| MarketCaps::from_json(caps))
                 .transpose()?,
             prior: self.prior.as_deref().map(Prior::parse).transpose()?,
@@ -91,12 +94,37 @@ impl Arguments {
         self.compute(move |returns, cancel| allocate(&request, returns, cancel))
     }
 
-    /// The days of a backtest, and what their times are. A benchmark is read with the tickers that may be held.
-    pub fn backtest(mut self, backtest: Backtest) -> Result<(HeldBy<std::vec::IntoIter<Day>>, Times)> {
+    /// What is tested; NULL takes the engine's default.
+    fn tested(&self) -> Result<Backtest> {
+        let benchmark = self.benchmark.as_deref().map(Benchmark::parse).transpose()?;
+        let backtest = Backtest {
+            request: self.request()?,
+            rebalance: self.rebalance.as_deref().map_or(Ok(Rebalance::default()), Rebalance::parse)?,
+            lookback: self.lookback.map_or(Ok(backtest::DEFAULT_LOOKBACK), backtest::lookback)?,
+            transaction_cost: self.transaction_cost.unwrap_or(0.0),
+            hold_benchmark: holds(self.tickers.as_ref(), benchmark.as_ref()),
+            benchmark,
+            on_failure: self.on_failure.as_deref().map_or(Ok(OnFailure::default()), OnFailure::parse)?,
+        };
+        Ok(backtest.validated()?)
+    }
+
+    /// Runs a backtest. A benchmark is read with the tickers that may be held, and without a history all prices.
+    pub fn backtest(mut self) -> Result<Tested> {
+        let backtest = self.tested()?;
+        if backtest.request.is_equal_by_construction()
+            && backtest.request.constraints == Constraints::default()
+        {
+            notice!("{EQUAL_BY_CONSTRUCTION}");
+        }
         let settings = Settings::read();
+        self.history = self.history.or(Some(i64::MAX));
         let mut selection = self.selection(&settings)?;
         let periods = settings.periods_per_year(self.periods_per_year)?;
-        let benchmark = backtest.benchmark.clone().filter(|_| !backtest.hold_benchmark);
+        let benchmark = match &backtest.benchmark {
+            Some(Benchmark::Ticker(ticker)) if !backtest.hold_benchmark => Some(ticker.clone()),
+            _ => None,
+        };
         selection.tickers.iter_mut().for_each(|tickers| tickers.extend(benchmark.clone()));
         let pool = Pool::start(settings.threads_per_call)?;
         let panel = prices::read(&selection, &settings)?;
@@ -106,10 +134,43 @@ impl Arguments {
         let cancel = pool::cancel_flag();
         let returns =
             task::one(&pool, &cancel, move |_| aligned(&panel, selection.history))?.with_periods(periods);
-        let days = backtest::run(backtest, &returns, &pool, &cancel)?;
+        let track = backtest::run(backtest, &returns, &pool, &cancel)?;
         periods::say(periods.remark(returns.frequency()));
-        Ok((budget::hold(result_bytes)?.by(days.into_iter()), returns.times()))
+        Ok(Tested { track, times: returns.times(), result_bytes })
     }
+}
+
+/// A backtest that was run.
+pub struct Tested {
+    pub track: Track,
+    /// What its times are.
+    pub times: Times,
+    result_bytes: usize,
+}
+
+impl Tested {
+    /// The days, which count as memory until they are gone.
+    pub fn days(self) -> Result<HeldBy<std::vec::IntoIter<Day>>> {
+        Ok(budget::hold(self.result_bytes)?.by(self.track.days.into_iter()))
+    }
+
+    /// The trades, likewise.
+    pub fn trades(self) -> Result<HeldBy<std::vec::IntoIter<Trade>>> {
+        let trades = self.track.trades;
+        let tickers = trades.first().map_or(0, |trade| trade.weights.len());
+        Ok(budget::hold(memory::weights_bytes(trades.len(), tickers))?.by(trades.into_iter()))
+    }
+
+    /// What it comes to.
+    pub fn record(&self) -> TrackRecord {
+        TrackRecord::of(&self.track)
+    }
+}
+
+/// Whether the benchmark was asked for as a ticker to hold; among all tickers it was not.
+fn holds(tickers: Option<&Names>, benchmark: Option<&Benchmark>) -> bool {
+    let Some(Benchmark::Ticker(benchmark)) = benchmark else { return false };
+    tickers.is_some_and(|Names(tickers)| tickers.iter().any(|ticker| ticker.as_deref() == Some(benchmark)))
 }
 
 /// Tells the user what there is to know of how the weights were found.

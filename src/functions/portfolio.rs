@@ -41,6 +41,7 @@ sql_function! {
     -> rows of view, contribution {
         view: Text, view_return: f64, prior_return: f64, posterior_return: f64, pull: f64,
         variance: Option<f64> = view.omega, implied_confidence: Option<f64>, contribution: Json = contribution,
+        confidence: f64, remark: Option<Text> = view.remark.map(|remark| Text(remark.to_owned())),
     } {
         let allocation = arguments.allocate(request::black_litterman)?;
         let tickers: Vec<String> = allocation.holdings.into_iter().map(|holding| holding.ticker).collect();

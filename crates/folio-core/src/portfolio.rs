@@ -6,6 +6,7 @@
 
 pub mod allocation;
 pub mod backtest;
+pub mod benchmark;
 pub mod black_litterman;
 pub(crate) mod conditional;
 pub mod covariance;
@@ -18,6 +19,7 @@ pub mod objective;
 pub mod request;
 mod scenario;
 mod solver;
+pub mod track_record;
 pub mod universe;
 pub mod view_input;
 pub mod view_of_forecast;

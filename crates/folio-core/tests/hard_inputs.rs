@@ -10,7 +10,8 @@ use std::path::Path;
 use folio_core::Error;
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series};
 use folio_core::portfolio::allocation::{Method, discrete_allocation, parse_weights};
-use folio_core::portfolio::backtest::{self, Backtest, Rebalance};
+use folio_core::portfolio::backtest::{self, Backtest, OnFailure, Rebalance};
+use folio_core::portfolio::benchmark::Benchmark;
 use folio_core::portfolio::covariance::{Covariance, CovarianceMethod};
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRate, Tau};
 use folio_core::portfolio::objective::Constraints;
@@ -195,11 +196,12 @@ fn run(case: &Value) -> folio_core::Result<Value> {
                         rebalance,
                         lookback: input["lookback"].as_u64().unwrap_or(252) as usize,
                         transaction_cost: 0.0,
-                        benchmark: input["benchmark"].as_str().map(str::to_owned),
+                        benchmark: input["benchmark"].as_str().map(Benchmark::parse).transpose()?,
                         hold_benchmark: false,
+                        on_failure: OnFailure::Error,
                     };
                     let rows = backtest::run(test, &returns, &Inline, &cancel)?;
-                    Ok(json!({ "days": rows.len() }))
+                    Ok(json!({ "days": rows.days.len() }))
                 }
                 other => panic!("no such call: {other}"),
             }

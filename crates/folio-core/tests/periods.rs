@@ -2,7 +2,7 @@
 
 use folio_core::frequency::{PeriodsPerYear, Remark, TRADING_DAYS};
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
-use folio_core::portfolio::backtest::{Backtest, Rebalance, run};
+use folio_core::portfolio::backtest::{Backtest, OnFailure, Rebalance, run};
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{self, RiskAversion, RiskFreeRate};
 use folio_core::portfolio::objective::by_name;
@@ -164,8 +164,9 @@ fn cash_earns_by_the_year_whatever_the_bars() {
             transaction_cost: 0.0,
             benchmark: None,
             hold_benchmark: false,
+            on_failure: OnFailure::Error,
         };
-        let rows = run(test, &returns, &Inline, &Cancel::default()).unwrap();
+        let rows = run(test, &returns, &Inline, &Cancel::default()).unwrap().days;
         let years = (rows.len() - 1) as f64 / periods;
         assert_near(rows.last().unwrap().risk_free_value, 1.05_f64.powf(years), name);
     }

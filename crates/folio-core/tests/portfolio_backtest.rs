@@ -5,12 +5,14 @@ mod portfolio_support;
 
 use folio_core::Error;
 use folio_core::panel::{PricePanel, PriceRow, ReturnPanel, Series, Timestamp};
-use folio_core::portfolio::backtest::{Backtest, Day, Rebalance, run};
+use folio_core::portfolio::backtest::{Backtest, Day, OnFailure, Rebalance, Track, run};
+use folio_core::portfolio::benchmark::Benchmark;
 use folio_core::portfolio::covariance::CovarianceMethod;
 use folio_core::portfolio::market::{MarketCaps, Prior, RiskFreeRate};
 use folio_core::portfolio::objective::Constraints;
 use folio_core::portfolio::objective::by_name;
-use folio_core::portfolio::request::{Request, optimize_portfolio};
+use folio_core::portfolio::request::{Request, black_litterman, optimize_portfolio};
+use folio_core::portfolio::view_input;
 use folio_core::task::{Cancel, Inline};
 use ndarray::Array1;
 use portfolio_support::*;
@@ -29,11 +31,12 @@ fn backtest(objective: &str, constraints: Value) -> Backtest {
         transaction_cost: 0.001,
         benchmark: None,
         hold_benchmark: false,
+        on_failure: OnFailure::Error,
     }
 }
 
 fn result(backtest: Backtest, returns: &ReturnPanel) -> folio_core::Result<Vec<Day>> {
-    run(backtest, returns, &Inline, &Cancel::default())
+    Ok(run(backtest, returns, &Inline, &Cancel::default())?.days)
 }
 
 /// Prices of the twenty tickers and the index, those from `row` on multiplied by something else for each day.
@@ -72,7 +75,7 @@ fn two_tickers_by_hand() {
     assert!((rows[2].turnover.unwrap() - turnover).abs() < 1e-14 && rows[1].turnover.is_none());
     assert!((rows[2].cost - bought * 0.83 * 0.01 * turnover).abs() < 1e-15 && rows[3].cost == 0.0);
     assert!((rows[2].gain - (second / (bought * 1.06) - 1.0)).abs() < 1e-15);
-    assert!((rows[2].drawdown - (1.0 - second / (bought * 1.06))).abs() < 1e-15 && rows[1].drawdown == 0.0);
+    assert!((rows[2].drawdown - (second / (bought * 1.06) - 1.0)).abs() < 1e-15 && rows[1].drawdown == 0.0);
     // A quarter and three quarters: 1.025; then 0.25 x 0.55 + 0.75 x 1.25 of the start.
     let benchmark = 0.25 * 0.55 + 0.75 * 1.25;
     let expected = [1.0, 1.025, benchmark, benchmark * (1.0 + 0.25 * 0.2)];
@@ -139,7 +142,7 @@ fn no_row_knows_what_comes_after_it() {
         [("max_sharpe", json!({})), ("max_sharpe", limited), ("min_volatility", json!({}))]
     {
         let mut test = backtest(objective, constraints);
-        test.benchmark = Some("SP500".to_owned());
+        test.benchmark = Some(Benchmark::Ticker("SP500".to_owned()));
         let before = result(test.clone(), &plain).unwrap();
         // A price is the end of the return before it; the first row is that of the return 249, and every sixtieth trades.
         for price in [491, 490, 500] {
@@ -172,7 +175,7 @@ fn turnover_is_limited_on_the_way() {
 fn months_end_on_their_last_trading_day() {
     let date = |ts: Timestamp| ts.date();
     let mut test = backtest("herc", json!({}));
-    test.rebalance = Rebalance::MonthEnd;
+    test.rebalance = Rebalance::Months(1);
     let panel = returns();
     let rows = result(test, &panel).unwrap();
     let mut months = 0;
@@ -189,7 +192,7 @@ fn an_index_is_followed_and_not_held() {
     let panel = disturbed(usize::MAX);
     let mut test = backtest("herc", json!({}));
     let alone = result(test.clone(), &returns()).unwrap();
-    test.benchmark = Some(index().ticker().to_owned());
+    test.benchmark = Some(Benchmark::Ticker(index().ticker().to_owned()));
     let rows = result(test.clone(), &panel).unwrap();
     let close = index();
     for (row, (position, same)) in rows.iter().zip(alone.iter().enumerate()) {
@@ -201,12 +204,122 @@ fn an_index_is_followed_and_not_held() {
     assert_ne!(result(test, &panel).unwrap()[100].value, alone[100].value);
 }
 
+/// All of a test whose second window of two, and no other, has a ticker that never moves.
+fn stumbling(change: impl Fn(&mut Backtest)) -> folio_core::Result<Track> {
+    let a = vec![0.01, 0.02, 0.0, 0.0, 0.0, 0.02, 0.01];
+    let panel = panel_of(&[("A", a), ("B", vec![0.01, 0.0, 0.0, 0.9, 0.0, 0.01, 0.0])]);
+    let mut test = backtest("risk_parity", json!({}));
+    (test.lookback, test.rebalance) = (2, Rebalance::Days(2));
+    test.request.covariance = CovarianceMethod::parse("sample_cov").unwrap();
+    change(&mut test);
+    run(test, &panel, &Inline, &Cancel::default())
+}
+
+#[test]
+fn a_date_that_fails_ends_the_test_only_where_it_is_to() {
+    assert!(matches!(stumbling(|_| ()), Err(Error::OnDate { .. })));
+    let held = stumbling(|test| test.on_failure = OnFailure::Hold).unwrap();
+    let failed: Vec<bool> = held.trades.iter().map(|trade| trade.remark.is_some()).collect();
+    assert_eq!(failed, [false, true, false]);
+    assert_eq!(held.trades[1].held, held.trades[1].weights);
+    assert_eq!((held.days[2].turnover, held.days[2].cost), (Some(0.0), 0.0));
+    let equal = stumbling(|test| test.on_failure = OnFailure::Equal).unwrap();
+    assert_eq!(equal.trades[1].weights.to_vec(), [0.5, 0.5]);
+    assert!(equal.trades[1].remark.as_ref().is_some_and(|remark| remark.starts_with("equal weights: ")));
+    // The same where each date follows from the one before, and what is held is what prices made of it.
+    for track in [&held, &equal] {
+        for (row, trade) in track.days.iter().filter(|day| day.turnover.is_some()).zip(&track.trades) {
+            let turnover: f64 = (&trade.weights - &trade.held).iter().map(|change| change.abs()).sum();
+            assert!((row.turnover.unwrap() - turnover).abs() < 1e-15 && row.ts == trade.ts);
+        }
+    }
+    // What is wrong with the call is an error all the same, and so is what fails on every date.
+    for on_failure in [OnFailure::Hold, OnFailure::Equal] {
+        let mut test = backtest("efficient_return", json!({}));
+        test.on_failure = on_failure;
+        assert!(matches!(result(test, &returns()), Err(Error::OnDate { .. })));
+        let mut test = backtest("min_volatility", json!({ "max_weight": 0.01 }));
+        test.on_failure = on_failure;
+        assert!(matches!(result(test, &returns()), Err(Error::OnDate { .. })));
+    }
+    assert_eq!(OnFailure::parse("hold"), Ok(OnFailure::Hold));
+    assert!(matches!(OnFailure::parse("stop"), Err(Error::UnknownName { .. })));
+}
+
+#[test]
+fn costs_are_charged_ticker_by_ticker() {
+    let panel = panel_of(&[("A", vec![0.0, 0.01, 0.1]), ("B", vec![0.01, 0.0, 0.0])]);
+    let with = |cost: f64, in_constraints: Value| {
+        let weights = json!({ "A": 0.6, "B": 0.4 });
+        let mut test = backtest(
+            "max_quadratic_utility",
+            json!({ "min_weight": weights, "max_weight": weights,
+                "current_weights": {}, "transaction_cost": in_constraints }),
+        );
+        (test.lookback, test.transaction_cost) = (2, cost);
+        result(test, &panel)
+    };
+    let rows = with(0.0, json!({ "A": 0.02, "B": 0.005 })).unwrap();
+    assert!((rows[0].cost - (0.6 * 0.02 + 0.4 * 0.005)).abs() < 1e-12, "{:?}", rows[0]);
+    assert!(
+        (rows[0].value + rows[0].cost - 1.0).abs() < 1e-12,
+        "the value before is the value after and the cost"
+    );
+    let one = with(0.0, json!(0.01)).unwrap();
+    assert!((one[0].cost - 0.01).abs() < 1e-12);
+    assert_eq!(with(0.01, json!(0.01)).unwrap(), one);
+    let two = with(0.02, json!(0.01));
+    assert!(matches!(two, Err(Error::InvalidArgument { argument: "transaction_cost", .. })), "{two:?}");
+}
+
+#[test]
+fn a_benchmark_may_be_weights() {
+    let panel = panel_of(&[("A", vec![0.0, 0.01, 0.1]), ("B", vec![0.01, 0.0, 0.3])]);
+    let with = |benchmark: &str| {
+        let mut test = backtest("min_volatility", json!({}));
+        (test.lookback, test.request.risk_free_rate) = (2, RiskFreeRate::new(0.05).unwrap());
+        test.benchmark = Some(Benchmark::parse(benchmark).unwrap());
+        result(test, &panel)
+    };
+    let rows = with(r#"{"A": 0.5}"#).unwrap();
+    let interest = 1.05_f64.powf(1.0 / 252.0) - 1.0;
+    assert!((rows[1].benchmark_value - (1.0 + 0.05 + 0.5 * interest)).abs() < 1e-14, "{rows:?}");
+    assert!(matches!(with(r#"{"C": 0.5}"#), Err(Error::UnknownName { .. })));
+}
+
+#[test]
+fn views_are_those_of_black_litterman_on_each_window() {
+    let mut test = backtest("max_sharpe", json!({}));
+    test.request.views = view_input::parse(&json!(["AMD = 40%"])).unwrap().0;
+    let panel = returns();
+    let track = run(test.clone(), &panel, &Inline, &Cancel::default()).unwrap();
+    let window = panel.during(60..310);
+    let chosen = black_litterman(&test.request, &window, &Cancel::default()).unwrap();
+    let chosen: Vec<f64> = chosen.holdings.iter().map(|holding| holding.weight).collect();
+    assert_eq!(track.trades[1].weights.to_vec(), chosen);
+    let plain = optimize_portfolio(&test.request, &window, &Cancel::default()).unwrap();
+    assert!(plain.holdings.iter().zip(&chosen).any(|(plain, viewed)| (plain.weight - viewed).abs() > 0.01));
+}
+
+#[test]
+fn quarters_and_years_end_with_their_last_month() {
+    let dates = |rebalance: &str| {
+        let mut test = backtest("herc", json!({}));
+        test.rebalance = Rebalance::parse(rebalance).unwrap();
+        let track = run(test, &returns(), &Inline, &Cancel::default()).unwrap();
+        track.trades.iter().map(|trade| trade.ts).collect::<Vec<_>>()
+    };
+    let (months, quarters, years) = (dates("month_end"), dates("quarter_end"), dates("year_end"));
+    let ends = |count: u32| months.iter().copied().filter(|ts| ts.date().1 % count == 0).collect::<Vec<_>>();
+    assert_eq!((quarters, years), (ends(3), ends(12)));
+}
+
 #[test]
 fn threads_do_not_matter() {
     let test = backtest("max_sharpe", json!({}));
     let one = result(test.clone(), &returns()).unwrap();
     let many = run(test, &returns(), &common::pool::Threads::start(4), &Cancel::default()).unwrap();
-    assert_eq!(one, many);
+    assert_eq!(one, many.days);
 }
 
 #[test]
@@ -225,7 +338,7 @@ fn what_cannot_be_tested_is_an_error_with_a_name() {
     assert!(with(&|test| test.lookback = 998).is_ok());
     let dear = with(&|test| test.transaction_cost = 1.0);
     assert!(matches!(dear, Err(Error::InvalidArgument { argument: "transaction_cost", .. })));
-    let stranger = with(&|test| test.benchmark = Some("DAX".to_owned()));
+    let stranger = with(&|test| test.benchmark = Some(Benchmark::Ticker("DAX".to_owned())));
     assert!(matches!(stranger, Err(Error::UnknownTicker { ticker }) if ticker == "DAX"));
     let tight = with(&|test| {
         test.request.constraints = Constraints::from_json(&json!({ "max_weight": 0.01 })).unwrap()
@@ -256,7 +369,7 @@ fn what_cannot_be_tested_is_an_error_with_a_name() {
         assert!(matches!(Rebalance::parse(wrong), Err(Error::InvalidArgument { argument: "rebalance", .. })));
     }
     assert_eq!(Rebalance::parse(" 21 "), Ok(Rebalance::Days(21)));
-    assert_eq!(Rebalance::parse("month_end"), Ok(Rebalance::MonthEnd));
+    assert_eq!(Rebalance::parse("month_end"), Ok(Rebalance::Months(1)));
     let cancel = Cancel::default();
     cancel.cancel();
     assert_eq!(run(backtest("herc", json!({})), &panel, &Inline, &cancel), Err(Error::Cancelled));

@@ -252,6 +252,79 @@ fn frontier_and_performance() {
     assert!(matches!(stranger, Err(Error::UnknownName { .. })));
 }
 
+#[test]
+fn budgets_of_some_leave_the_rest_to_the_others() {
+    let covariance = covariance(CovarianceMethod::parse("sample_cov").unwrap());
+    let means = Array1::zeros(20);
+    let shares = |budgets: Value| {
+        let weights = best(&covariance, &means, "risk_parity", json!({ "risk_budgets": budgets }))?;
+        Ok(risk_contributions(&covariance, &weights).unwrap())
+    };
+    let some = shares(json!({ "AAPL": 0.3, "XOM": "20 %" })).unwrap();
+    assert!((some[0] - 0.3).abs() < 1e-11 && (some[19] - 0.2).abs() < 1e-11, "{some}");
+    assert!(some.iter().skip(1).take(18).all(|share| (share - 0.5 / 18.0).abs() < 1e-11), "{some}");
+    // From one on a budget is a multiple of what the others have.
+    let three = shares(json!({ "AAPL": 3 })).unwrap();
+    assert!((three[0] - 3.0 / 22.0).abs() < 1e-11 && (three[1] - 1.0 / 22.0).abs() < 1e-11, "{three}");
+    let none: folio_core::Result<Array1<f64>> = shares(json!({ "AAPL": 0.6, "XOM": 0.5 }));
+    assert!(matches!(none, Err(Error::InvalidArgument { argument: "risk_budgets", .. })), "{none:?}");
+}
+
+#[test]
+fn a_frontier_with_costs_has_equal_steps_of_what_is_left() {
+    let costs = json!({ "current_weights": { "AAPL": 0.5, "KO": 0.5 }, "transaction_cost": 0.01 });
+    let request = Request {
+        constraints: Constraints::from_json(&costs).unwrap(),
+        prior: Some(Prior::Historical),
+        ..Request::default()
+    };
+    let points = efficient_frontier(&request, &returns(), 9, &Cancel::default()).unwrap();
+    let step = points[1].expected_return - points[0].expected_return;
+    for (pair, number) in points.windows(2).zip(1..) {
+        let found = pair[1].expected_return - pair[0].expected_return;
+        assert!((found - step).abs() < 1e-6, "step {number}: {found} {step}");
+    }
+    // What is left is what the weights are expected to earn without the cost of getting there.
+    let universe = Universe::new(&TICKERS.map(str::to_owned)).unwrap();
+    let held = json!({ "AAPL": 0.5, "KO": 0.5 });
+    for point in &points {
+        let weights: serde_json::Map<String, Value> = universe
+            .tickers()
+            .iter()
+            .zip(&point.weights)
+            .map(|(ticker, weight)| (ticker.clone(), json!(weight)))
+            .collect();
+        let performance = portfolio_performance(
+            &request,
+            &returns(),
+            &Value::Object(weights),
+            Some(&held),
+            &Cancel::default(),
+        );
+        let performance = performance.unwrap();
+        let cost = 0.01 * performance.turnover.unwrap();
+        assert!((performance.expected_return - cost - point.expected_return).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn what_weights_leave_is_cash_that_earns() {
+    let request = Request { risk_free_rate: RiskFreeRate::new(0.04).unwrap(), ..Request::default() };
+    let of = |weights: Value, benchmark: Option<Value>| {
+        portfolio_performance(&request, &returns(), &weights, benchmark.as_ref(), &Cancel::default())
+    };
+    let whole = of(json!({ "AAPL": 1 }), Some(json!("AAPL"))).unwrap();
+    assert_eq!(whole.tracking_error, Some(0.0));
+    let half = of(json!({ "AAPL": 0.5 }), None).unwrap();
+    assert!((half.expected_return - (whole.expected_return + 0.04) / 2.0).abs() < 1e-15);
+    assert!(
+        (half.sharpe_ratio.unwrap() - whole.sharpe_ratio.unwrap()).abs() < 1e-12,
+        "cash changes no ratio"
+    );
+    let more = of(json!({ "AAPL": 0.8, "KO": 0.4 }), None);
+    assert!(matches!(more, Err(Error::InvalidArgument { argument: "weights", .. })), "{more:?}");
+}
+
 fn greedy(
     universe: &Universe,
     weights: &BTreeMap<String, f64>,

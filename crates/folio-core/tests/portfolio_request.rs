@@ -11,7 +11,7 @@ use folio_core::portfolio::market::{MarketCaps, Prior, RiskAversion, RiskFreeRat
 use folio_core::portfolio::objective::Constraints;
 use folio_core::portfolio::objective::{OBJECTIVES, by_name};
 use folio_core::portfolio::request::{
-    Allocation, Request, black_litterman, efficient_frontier, optimize_portfolio,
+    Allocation, Request, black_litterman, efficient_frontier, optimize_portfolio, portfolio_performance,
 };
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
@@ -151,6 +151,156 @@ fn a_view_of_no_confidence_is_the_prior_bit_for_bit() {
     assert_eq!(strip(&ignored), strip(&none));
     assert!(ignored.holdings.iter().all(|h| h.posterior_return == h.prior_return));
     assert_eq!(ignored.views[0].omega, None);
+}
+
+/// What is measured of the worst twentieth of the days.
+fn tail(days: &Array2<f64>, weights: &Array1<f64>) -> f64 {
+    let mut losses: Vec<f64> = days.rows().into_iter().map(|day| -day.dot(weights)).collect();
+    losses.sort_by(|a, b| b.total_cmp(a));
+    let part = losses.len() as f64 * 0.05;
+    let whole = part.floor() as usize;
+    (losses[..whole].iter().sum::<f64>() + (part - whole as f64) * losses[whole]) / part
+}
+
+#[test]
+fn tail_objectives_see_views_and_covariance() {
+    for objective in ["min_cvar", "min_cdar"] {
+        let with = |views: Value| {
+            let mut request = request(views);
+            request.objective = by_name(objective).unwrap();
+            run(&request).unwrap()
+        };
+        let weights = |allocation: &Allocation| column(allocation, |h| h.weight);
+        let none = weights(&with(json!([])));
+        let ignored = weights(&with(json!([{ "view": "KO = -60%", "confidence": 0 }])));
+        assert_eq!(none, ignored, "{objective}");
+        // A little confidence moves a little, more moves more.
+        let faint = weights(&with(json!([{ "view": "KO = -60%", "confidence": 1e-7 }])));
+        assert_close(&none, &faint, 1e-3, objective);
+        let position = TICKERS.iter().position(|ticker| *ticker == "KO").unwrap();
+        let certain = weights(&with(json!([{ "view": "KO = -60%", "confidence": 1 }])));
+        assert!(
+            none[position] > 0.01 && certain[position] < none[position] / 2.0,
+            "{objective}: {none} {certain}"
+        );
+        let praised = weights(&with(json!([{ "view": "AMD = 150%", "confidence": 1 }])));
+        assert!(praised[1] > none[1] + 0.05, "{objective}: {praised}");
+        let mut other = request(json!([]));
+        other.objective = by_name(objective).unwrap();
+        other.covariance = CovarianceMethod::parse("exp_cov(30)").unwrap();
+        assert!(worst(&weights(&run(&other).unwrap()), &none) > 1e-3, "{objective}: the covariance counts");
+        // Without a model the days are what they were.
+        let plain = optimize_portfolio(&other, &returns(), &Cancel::default()).unwrap();
+        let same = Request { covariance: CovarianceMethod::default(), ..other };
+        let same = optimize_portfolio(&same, &returns(), &Cancel::default()).unwrap();
+        assert_eq!(weights(&plain), weights(&same), "{objective}");
+    }
+}
+
+#[test]
+fn a_tail_with_views_is_the_least_of_the_days_moved_to_the_posterior() {
+    let mut request = request(four_views());
+    request.objective = by_name("min_cvar").unwrap();
+    request.covariance = CovarianceMethod::parse("sample_cov").unwrap();
+    let allocation = run(&request).unwrap();
+    let mean = column(&allocation, |h| h.posterior_return);
+    // Another map to the same mean and covariance, by Cholesky factors, has no say about single days; the engine's own has:
+    // its days are near to the history's, so their tail beside that of other weights is the least.
+    let history = returns();
+    let days = history.returns();
+    let centre = days.mean_axis(ndarray::Axis(0)).unwrap();
+    let shift = &mean / 252.0 - &centre;
+    let moved = days + &shift;
+    let best = column(&allocation, |h| h.weight);
+    // tau is small, so the covariance moves by a few percent only, and the shifted days are nearly the scenarios.
+    let own = tail(&moved, &best);
+    for other in [Array1::from_elem(20, 0.05), column(&allocation, |h| h.market_weight)] {
+        assert!(own < tail(&moved, &other));
+    }
+    let plain =
+        optimize_portfolio(&Request { views: Views::default(), ..request }, &history, &Cancel::default());
+    let plain = column(&plain.unwrap(), |h| h.weight);
+    assert!(own < tail(&moved, &plain) && tail(days, &plain) < tail(days, &best));
+}
+
+#[test]
+fn no_long_only_weight_is_under_zero() {
+    for objective in OBJECTIVES {
+        for covariance in ["ledoit_wolf_constant_variance", "sample_cov", "denoised"] {
+            let mut request = Request { objective: *objective, ..request(four_views()) };
+            let Ok(covariance) = CovarianceMethod::parse(covariance) else { continue };
+            request.covariance = covariance;
+            let targets = match objective.name() {
+                "efficient_risk" => json!({ "target_volatility": 0.25 }),
+                "efficient_return" => json!({ "target_return": 0.06 }),
+                _ => json!({}),
+            };
+            request.constraints = Constraints::from_json(&targets).unwrap();
+            let weights = column(&run(&request).unwrap(), |h| h.weight);
+            assert!(weights.iter().all(|weight| *weight >= 0.0), "{}: {weights}", objective.name());
+        }
+    }
+}
+
+#[test]
+fn a_view_that_nobody_believes_changes_no_volatility() {
+    let weights = json!({ "AAPL": 0.5, "XOM": 0.5 });
+    let performance =
+        |views: Value| portfolio_performance(&request(views), &returns(), &weights, None, &Cancel::default());
+    let ignored = json!([{ "view": "AAPL = 50%", "confidence": 0 }]);
+    assert_eq!(performance(json!([])), performance(ignored));
+    let unknown = performance(json!([{ "view": "APPL = 50%", "confidence": 0 }]));
+    assert!(matches!(unknown, Err(Error::InvalidView { .. })), "{unknown:?}");
+}
+
+#[test]
+fn each_view_has_a_confidence_and_a_reason_where_none_is_implied() {
+    let views = json!([
+        { "view": "AAPL = 10%", "confidence": 0.6 },
+        { "view": "AAPL - MSFT = 9%", "confidence": 0.3 },
+        { "view": "MSFT = 12%", "confidence": 0.9 },
+        { "view": "GE = 3%", "confidence": 0 },
+        "XOM = 4%",
+    ]);
+    let reports = run(&request(views)).unwrap().views;
+    for (report, stated) in reports.iter().zip([0.6, 0.3, 0.9, 0.0, 0.5]) {
+        assert!((report.confidence - stated).abs() < 1e-12, "{report:?}");
+        assert_eq!(report.implied_confidence.is_none(), report.remark.is_some(), "{report:?}");
+    }
+    assert!(reports.iter().any(|report| report.remark.is_some()), "{reports:?}");
+    let own = json!({ "assets": { "AAPL": 1 }, "return": 0.1, "variance": 0.02 });
+    let report = &run(&request(json!([own]))).unwrap().views[0];
+    assert_eq!(report.view, "AAPL = 10.00 %");
+    assert!((report.confidence - report.implied_confidence.unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn what_is_one_over_n_by_construction_says_so() {
+    let plain = Request::default();
+    let noticed =
+        |request: &Request| optimize_portfolio(request, &returns(), &Cancel::default()).unwrap().notice;
+    assert!(noticed(&plain).is_some_and(|notice| notice.contains("1/N by construction")));
+    assert!(run(&plain).unwrap().notice.is_some(), "of the posterior too");
+    assert_eq!(noticed(&request(json!([]))), None);
+    assert_eq!(noticed(&Request { objective: by_name("min_volatility").unwrap(), ..plain.clone() }), None);
+    let with = |constraints: Value| {
+        let constraints = Constraints::from_json(&constraints).unwrap();
+        noticed(&Request { constraints, ..request(json!([])) })
+    };
+    assert!(with(json!({ "max_assets": 5 })).is_some_and(|notice| notice.contains("heuristic")));
+    assert_eq!(with(json!({ "max_assets": 20 })), None, "it does not bind");
+}
+
+#[test]
+fn a_capitalisation_too_many_does_not_matter() {
+    let mut caps = caps();
+    let own = run(&request(four_views())).unwrap();
+    caps["TSLA"] = json!(700);
+    let more = Request { market_caps: Some(MarketCaps::from_json(&caps).unwrap()), ..request(four_views()) };
+    assert_eq!(run(&more).unwrap(), own);
+    caps.as_object_mut().unwrap().remove("XOM");
+    let less = Request { market_caps: Some(MarketCaps::from_json(&caps).unwrap()), ..request(four_views()) };
+    assert!(matches!(run(&less), Err(Error::InvalidArgument { value, .. }) if value.contains("XOM")));
 }
 
 #[test]

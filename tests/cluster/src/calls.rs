@@ -69,6 +69,14 @@ pub const READERS: &[(&str, &str)] = &[
     ("price_report", "SELECT count(*) FROM price_report(prices => '@')"),
     ("observations", "SELECT observations(prices => '@')"),
     ("backtest", "SELECT count(*) FROM backtest(lookback => 20, rebalance => '50', prices => '@')"),
+    (
+        "backtest_weights",
+        "SELECT count(*) FROM backtest_weights(lookback => 20, rebalance => '50', prices => '@')",
+    ),
+    (
+        "backtest_summary",
+        "SELECT count(*) FROM backtest_summary(lookback => 20, rebalance => '50', prices => '@')",
+    ),
     ("forecast_chart", "SELECT length(forecast_chart('A', 3, '{naive}', prices => '@'))"),
     ("frontier_chart", "SELECT length(frontier_chart(prices => '@'))"),
 ];

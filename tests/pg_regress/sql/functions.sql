@@ -109,12 +109,20 @@ SELECT ticker, shares, round(amount::numeric, 2) AS amount, round(weight::numeri
 FROM discrete_allocation('{"LINE": "25 %", "SLOW": 0.25, "FAST": -0.1}', 100000);
 SELECT count(*) FILTER (WHERE weight > 1e-9) AS held
 FROM optimize_portfolio(objective => 'min_volatility', constraints => '{"max_assets": 1}');
-SELECT count(*) AS days, count(turnover) AS rebalanced, round(sum(cost)::numeric, 4) AS cost, round((max(drawdown) * 100)::numeric, 2) AS drawdown,
+SELECT count(*) AS days, count(turnover) AS rebalanced, round(sum(cost)::numeric, 4) AS cost, round((min(drawdown) * 100)::numeric, 2) AS drawdown,
        bool_and(benchmark_value > 0) AS has_benchmark, max(ts)::date AS last_day
 FROM backtest(rebalance => '100', lookback => 100, objective => 'herc', transaction_cost => 0.001);
 -- The line is followed, 0.1 % a day, and not held.
 SELECT count(*) AS days, round(max(ln(benchmark_value))::numeric, 6) AS followed, round(max(turnover)::numeric, 4) AS first_purchase
 FROM backtest('{SLOW,FAST}', lookback => 60, objective => 'min_volatility', benchmark => 'LINE');
+-- A date on which nothing keeps to the limits; a benchmark of weights; views.
+SELECT ts::date, ticker, round(held_weight::numeric, 4) AS held, round(weight::numeric, 4) AS weight, round(change::numeric, 4) AS change, remark
+FROM backtest_weights('{SLOW,FAST}', rebalance => '120', lookback => 60, objective => 'min_volatility');
+SELECT s.periods = b.days - 1 AS periods, abs(s.total_return - b.last_value + 1) < 1e-12 AS total, abs(s.cost - b.cost) < 1e-12 AS costs,
+       s.max_drawdown = b.drawdown AS drawdown, s.rebalances = b.dates AS dates, s.failures, s.volatility > 0 AS volatile
+FROM backtest_summary('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]') AS s,
+     (SELECT count(*) AS days, (array_agg(value ORDER BY ts DESC))[1] AS last_value, sum(cost) AS cost, min(drawdown) AS drawdown, count(turnover) AS dates
+      FROM backtest('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]')) AS b;
 SELECT mean, covariance FROM bl_posterior('{{0.25,0},{0,0.25}}', '{0.125,0.25}', '{{1,0}}', '{0.375}', '{0.125}', 0.5);
 -- A matrix of one's own with an eigenvalue of -1, made one that is accepted.
 SELECT fixed_matrix, smallest_eigenvalue, largest_change FROM fix_nonpositive_semidefinite('{{1,2},{2,1}}', fix_method => 'diag');

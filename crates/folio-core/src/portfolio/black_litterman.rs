@@ -225,9 +225,15 @@ pub struct ViewReport {
     pub pull: f64,
     /// The variance of the view's error; `None` for a view with confidence 0, which is ignored.
     pub omega: Option<f64>,
+    /// The confidence that its variance amounts to, taken by itself: v / (v + omega) with v = tau p Sigma p', which is the
+    /// one that was stated, where one was (Walters 2014). 0 for a view that is ignored.
+    pub confidence: f64,
     /// Idzorek's implied confidence: the tilt that the view causes over the tilt that it would cause if all views
-    /// held with certainty. `None` where that is not defined: certain views that contradict each other, or no tilt.
+    /// held with certainty. It is the confidence of a view alone, and depends on the others beside them. `None` where it is
+    /// no share: `remark` says why.
     pub implied_confidence: Option<f64>,
+    /// Why there is no implied confidence.
+    pub remark: Option<&'static str>,
     /// He and Litterman's lambda: how much of the view's portfolio p the unconstrained weights hold (formula 18).
     pub lambda: f64,
     /// What the view adds to each unconstrained weight: p lambda / (1 + tau), in the order of the tickers. The
@@ -386,9 +392,10 @@ impl Model<'_> {
             let prior_return = row.dot(self.prior);
             let posterior_return = row.dot(&posterior.mean);
             let lambda = at.map_or(0.0, |at| lambda[at]);
-            let implied = at.and_then(|at| {
-                let full = certain[at] / delta;
-                (full != 0.0).then(|| tilt[at] / full).filter(|share| (0.0..=1.0 + 1e-9).contains(share))
+            let implied = at.map_or(Ok(0.0), |at| implied_confidence(tilt[at], certain[at] / delta));
+            let confidence = at.map_or(0.0, |at| {
+                let variance = tau * prior_views[[at, at]];
+                variance / (variance + omega[[at, at]])
             });
             ViewReport {
                 view: self.views.text[view].clone(),
@@ -397,12 +404,31 @@ impl Model<'_> {
                 posterior_return,
                 pull: posterior_return - prior_return,
                 omega: at.map(|at| omega[[at, at]]),
-                implied_confidence: if at.is_none() { Some(0.0) } else { implied },
+                confidence,
+                implied_confidence: implied.ok(),
+                remark: implied.err(),
                 lambda,
                 contribution: &row * (lambda / (1.0 + tau)),
             }
         };
         Ok((0..self.views.q.len()).map(report).collect())
+    }
+}
+
+/// The share of the tilt of certain views that a view causes, or why it is none.
+fn implied_confidence(tilt: f64, certain: f64) -> Result<f64, &'static str> {
+    const ROUNDING: f64 = 1e-9;
+    match tilt / certain {
+        _ if certain == 0.0 => {
+            Err("with all views certain it would not tilt the weights: the others say it already")
+        }
+        share if share < 0.0 => {
+            Err("beside the other views it tilts the weights the other way than with all of them certain")
+        }
+        share if share > 1.0 + ROUNDING => {
+            Err("beside the other views it tilts the weights further than with all of them certain")
+        }
+        share => Ok(share),
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use ndarray::Array1;
 use serde_json::Value;
 
+use super::benchmark;
 use super::covariance::Covariance;
+use super::limit::turnover::TradeCosts;
 use super::market::Market;
 use super::objective::{self, Constraints, MAX_SHARPE, MIN_VOLATILITY, efficient_return};
 use super::solver::quadratic::variance;
@@ -21,7 +23,7 @@ pub const MAX_POINTS: i64 = 1000;
 /// A portfolio of the frontier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrontierPoint {
-    /// The expected total return, a year.
+    /// The expected total return, a year, net of what the trades to the weights cost, where the constraints say that.
     pub expected_return: f64,
     /// The volatility, a year.
     pub volatility: f64,
@@ -32,7 +34,7 @@ pub struct FrontierPoint {
 }
 
 /// Portfolios of least risk from the one of least volatility to the one of the largest return, in equal steps of
-/// return. `points` is at least 2.
+/// return, net of costs. `points` is at least 2.
 ///
 /// # Errors
 /// Those of [`problem::optimize`], and [`Error::InvalidArgument`] for `points`.
@@ -49,13 +51,21 @@ pub fn efficient_frontier(
     }
     let free = constraints.without_transaction_cost();
     let first = objective::optimize(market, MIN_VOLATILITY, &free, cancel)?;
+    let costs = TradeCosts::of(&constraints.limits.trades, market.covariance.universe())?;
     let largest = objective::largest_return(market, &constraints.limits, cancel)?;
-    let least = market.returns.dot(&first);
-    let mut frontier = vec![describe(market, first)];
+    let least = market.returns.dot(&first) - costs.of_trades_to(&first);
+    let mut frontier = vec![describe(market, first, &costs)];
     for step in 1..points {
         let target = least + (largest - least) * step as f64 / (points - 1) as f64;
-        let weights = efficient_return::least_volatile(market, &constraints.limits, target, cancel)?;
-        frontier.push(describe(market, weights));
+        let weights = efficient_return::least_volatile(market, &constraints.limits, target, cancel);
+        // Between the least and the largest there is a portfolio for each return.
+        let weights = weights.map_err(|error| match error {
+            Error::Infeasible { .. } => Error::SolverFailed {
+                status: format!("no point {} of {points} of the frontier, a return of {target}", step + 1),
+            },
+            error => error,
+        })?;
+        frontier.push(describe(market, weights, &costs));
     }
     Ok(frontier)
 }
@@ -85,7 +95,10 @@ pub fn risk_map(
 ) -> Result<RiskMap> {
     let frontier = efficient_frontier(market, constraints, points, cancel)?;
     let max_sharpe = match objective::optimize(market, MAX_SHARPE, constraints, cancel) {
-        Ok(weights) => Some(describe(market, weights)),
+        Ok(weights) => {
+            let costs = TradeCosts::of(&constraints.limits.trades, market.covariance.universe())?;
+            Some(describe(market, weights, &costs))
+        }
         // The constraints have a portfolio, as there is a frontier: it is the risk-free rate that none beats.
         Err(Error::Infeasible { .. }) => None,
         Err(error) => return Err(error),
@@ -100,12 +113,13 @@ pub fn risk_map(
     Ok(RiskMap { frontier, max_sharpe, tickers, single })
 }
 
-fn describe(market: &Market<'_>, weights: Array1<f64>) -> FrontierPoint {
+fn describe(market: &Market<'_>, weights: Array1<f64>, costs: &TradeCosts) -> FrontierPoint {
     let performance = performance(market, &weights, None);
+    let cost = costs.of_trades_to(&weights);
     FrontierPoint {
-        expected_return: performance.expected_return,
+        expected_return: performance.expected_return - cost,
         volatility: performance.volatility,
-        sharpe_ratio: performance.sharpe_ratio,
+        sharpe_ratio: performance.sharpe_ratio.map(|ratio| ratio - cost / performance.volatility),
         weights,
     }
 }
@@ -153,6 +167,31 @@ pub fn performance(
 pub fn parse_weights(argument: &'static str, value: &Value, universe: &Universe) -> Result<Array1<f64>> {
     let weights: BTreeMap<String, f64> = rate::by_name(argument, Kind::Weight, value)?;
     universe.join_or(&weights, 0.0).map(Array1::from)
+}
+
+/// How far the sum of weights may lie over one: what people round to tenths of a percent.
+const SUM: f64 = 1e-3;
+
+/// What weights leave in cash, which earns the risk-free rate; 0 where they sum to about one.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for a sum over one: nobody says what the borrowed money costs.
+pub(crate) fn cash(argument: &'static str, weights: &Array1<f64>) -> Result<f64> {
+    let sum = weights.sum();
+    if sum > 1.0 + SUM {
+        let expected =
+            "weights that sum to at most 1; what they leave of 1 is cash, which earns the risk-free rate";
+        return Err(input::invalid(argument, format!("a sum of {sum}"), expected));
+    }
+    Ok(if sum < 1.0 - SUM { 1.0 - sum } else { 0.0 })
+}
+
+/// A benchmark by ticker from JSON: the same, or the name of one ticker.
+///
+/// # Errors
+/// Those of [`parse_weights`].
+pub(crate) fn parse_benchmark(value: &Value, universe: &Universe) -> Result<Array1<f64>> {
+    universe.join_or(&benchmark::weights(value)?, 0.0).map(Array1::from)
 }
 
 /// The volatility of weights.

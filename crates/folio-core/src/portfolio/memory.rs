@@ -39,14 +39,15 @@ fn portfolio(tickers: usize, days: usize) -> usize {
     RETURN_COPIES * tickers * days + SQUARE_MATRICES * tickers * tickers
 }
 
-/// The bytes that a backtest of all tickers of the panel takes, on so many threads at once.
+/// The bytes that a backtest of all tickers of the panel takes, on so many threads at once: at most, what is held before and
+/// after a trade of every day among them.
 ///
 /// # Errors
 /// [`Error::MemoryLimit`] where they are more than `limit`.
 pub fn check_backtest(panel: &PricePanel, lookback: usize, threads: usize, limit: usize) -> Result<usize> {
     let (tickers, days, prices) = sizes(panel);
     let dates = portfolio(tickers, lookback.min(days)).saturating_mul(threads);
-    within(dates.saturating_add(prices + RETURN_COPIES * tickers * days), limit)
+    within(dates.saturating_add(prices + (RETURN_COPIES + 2) * tickers * days), limit)
 }
 
 /// The bytes that the posterior of matrices that are given takes.
@@ -63,6 +64,11 @@ pub fn check_posterior(assets: usize, views: usize, limit: usize) -> Result<usiz
 pub fn result_bytes(panel: &PricePanel) -> usize {
     let (tickers, days, _) = sizes(panel);
     (tickers * (tickers + MAX_POINTS as usize) + RESULT_NUMBERS * days) * size_of::<f64>()
+}
+
+/// The bytes that the weights of a backtest's dates take while they wait, those before and after each.
+pub fn weights_bytes(dates: usize, tickers: usize) -> usize {
+    2 * dates * tickers * size_of::<f64>()
 }
 
 fn within(numbers: usize, limit: usize) -> Result<usize> {

@@ -249,13 +249,14 @@ mod tests {
             json!({ "clusters": 0 }),
             json!({ "linkage": 1 }),
             json!({ "risk_budgets": { "A": -1 } }),
-            json!({ "max_weight": { "A": null } }),
         ] {
             let read = Constraints::from_json(&value);
             assert!(matches!(read, Err(Error::InvalidArgument { .. })), "{value}");
         }
         let nothing = json!({ "max_weight": null, "confidence": null, "groups": null, "max_assets": null });
         assert_eq!(Constraints::from_json(&nothing), Ok(Constraints::default()));
+        let unbounded = Constraints::from_json(&json!({ "max_weight": { "A": 0.2, "B": null } })).unwrap();
+        assert_eq!(unbounded, Constraints::from_json(&json!({ "max_weight": { "A": 0.2 } })).unwrap());
         let linkage = Constraints::from_json(&json!({ "linkage": "twist" }));
         assert!(matches!(linkage, Err(Error::UnknownName { kind: "linkage", .. })));
     }

@@ -172,11 +172,19 @@ impl Request {
                 history: Some(returns.returns()),
             })
         };
-        if self.views.is_silent() {
+        if self.is_silent() {
+            // A view that nobody is confident in is a view all the same: its names have to be right.
+            let labels = &self.constraints.limits.groups.labels;
+            self.views.resolve(ground.covariance.universe(), labels, &ground.market_weights)?;
             return market(&ground.covariance, &ground.prior);
         }
         let (covariance, outcome) = self.posterior(&ground, cancel)?;
         market(&covariance, &outcome.posterior.mean)
+    }
+
+    /// Whether no view says anything.
+    fn is_silent(&self) -> bool {
+        self.views.is_silent() && (self.views.views().is_empty() || self.omega == Omega::PerView)
     }
 
     fn turnover(&self, covariance: &Covariance, weights: &Array1<f64>) -> Result<Option<f64>> {
@@ -191,7 +199,7 @@ impl Request {
             None => self.market_caps.is_none(),
             Some(prior) => *prior == Prior::Equal,
         };
-        equal && self.views.is_silent() && self.objective == MAX_SHARPE
+        equal && self.is_silent() && self.objective == MAX_SHARPE
     }
 
     /// What to know of the weights.
@@ -337,10 +345,12 @@ pub fn risk_map(request: &Request, returns: &ReturnPanel, points: i64, cancel: &
 }
 
 /// What the posterior, or the prior where the request has no views, expects of weights, `{"AAPL": 0.3, ...}`; beside
-/// a benchmark where one is given. The request's objective and constraints are not looked at.
+/// a benchmark where one is given. What the weights leave of one is cash, which earns the risk-free rate, as it does in a
+/// backtest. The request's objective and constraints are not looked at.
 ///
 /// # Errors
-/// As [`black_litterman`], and [`crate::Error::UnknownName`] for a ticker of the weights outside the panel.
+/// As [`black_litterman`], [`crate::Error::UnknownName`] for a ticker of the weights outside the panel, and
+/// [`crate::Error::InvalidArgument`] for weights of more than one.
 pub fn portfolio_performance(
     request: &Request,
     returns: &ReturnPanel,
@@ -351,8 +361,9 @@ pub fn portfolio_performance(
     request.with_market(returns, cancel, |market| {
         let universe = market.covariance.universe();
         let weights = frontier::parse_weights("weights", weights, universe)?;
-        let benchmark =
-            benchmark.map(|value| frontier::parse_weights("benchmark", value, universe)).transpose()?;
-        Ok(frontier::performance(market, &weights, benchmark.as_ref()))
+        let benchmark = benchmark.map(|value| frontier::parse_benchmark(value, universe)).transpose()?;
+        let interest = frontier::cash("weights", &weights)? * market.risk_free_rate;
+        let performance = frontier::performance(market, &weights, benchmark.as_ref());
+        Ok(Performance { expected_return: performance.expected_return + interest, ..performance })
     })
 }

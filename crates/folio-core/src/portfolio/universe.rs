@@ -118,10 +118,13 @@ pub enum PerTicker {
 }
 
 impl PerTicker {
-    /// Reads a rate or a share, or an object of them by ticker.
+    /// Reads a rate or a share, or an object of them by ticker. A ticker whose value is null is as one that is not named:
+    /// so comes what an outer join has nothing for.
     pub(crate) fn from_json(argument: &'static str, kind: Kind, value: &Value) -> Result<PerTicker> {
-        if value.is_object() {
-            return rate::by_name(argument, kind, value).map(PerTicker::Each);
+        if let Value::Object(values) = value {
+            let mut given = values.clone();
+            given.retain(|_, value| !value.is_null());
+            return rate::by_name(argument, kind, &Value::Object(given)).map(PerTicker::Each);
         }
         rate::read(argument, kind, value).map(PerTicker::All)
     }

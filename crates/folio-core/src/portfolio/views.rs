@@ -222,7 +222,7 @@ impl View {
                 return Err(invalid(&written, "give a confidence or a variance, not both"));
             }
         };
-        view.group_weights = object.get("group_weights").map(GroupWeights::from_json).transpose()?;
+        view.group_weights = given(object, "group_weights").map(GroupWeights::from_json).transpose()?;
         Ok(view)
     }
 
@@ -337,8 +337,36 @@ fn parse_assets(written: &str, assets: &Map<String, Value>, value: &Value, compu
                 .ok_or_else(|| invalid(written, &format!("the coefficient of {name} is no number")))?;
             Ok((name.clone(), coefficient))
         })
-        .collect::<Result<_>>()?;
-    View::new(written, terms, value)
+        .collect::<Result<Vec<_>>>()?;
+    let view = View::new(written, terms, value)?;
+    Ok(View { text: spoken(&view.terms, view.value), ..view })
+}
+
+/// The most terms that are spelled out: of a view with more than that nobody reads each.
+const SPOKEN_TERMS: usize = 8;
+
+/// A view of objects as its author would have written it: what people read in a report is no JSON.
+fn spoken(terms: &[(String, f64)], value: f64) -> String {
+    let mut text = String::new();
+    for (index, (name, coefficient)) in terms.iter().take(SPOKEN_TERMS).enumerate() {
+        text += match (index, *coefficient < 0.0) {
+            (0, false) => "",
+            (0, true) => "- ",
+            (_, false) => " + ",
+            (_, true) => " - ",
+        };
+        if coefficient.abs() != 1.0 {
+            text += &format!("{} ", coefficient.abs());
+        }
+        let plain =
+            !name.contains(|letter: char| letter.is_whitespace() || "+-*=\"'\u{2212}".contains(letter));
+        let quote = if name.contains('"') { '\'' } else { '"' };
+        text += &if plain { name.clone() } else { format!("{quote}{name}{quote}") };
+    }
+    if terms.len() > SPOKEN_TERMS {
+        text += &format!(" ... {} more", terms.len() - SPOKEN_TERMS);
+    }
+    format!("{text} = {:.2} %", value * 100.0)
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -408,14 +436,17 @@ fn parse_term(tokens: &[Token]) -> Result<(String, f64), String> {
         Token::Word(name) | Token::Quoted(name) => Ok(name.clone()),
         _ => Err("a ticker is missing beside a sign".to_owned()),
     };
-    let coefficient = |token: &Token| match token {
-        Token::Word(word) => rate::parse(word).map(Written::number).ok_or_else(|| {
-            format!(
-                "\"{word}\" is not a number; between two tickers stands + or -, and a name with \
-                 spaces in quotes"
-            )
-        }),
+    let coefficient = |token: &Token| {
+        match token {
+        Token::Word(word) => rate::parse(word)
+            .map(Written::number)
+            .ok_or_else(|| {
+                format!(
+                    "\"{word}\" is not a number; between two tickers stands + or -, and a name with spaces in quotes"
+                )
+            }),
         _ => Err("a coefficient must be a number".to_owned()),
+    }
     };
     match tokens {
         [only] => Ok((name(only)?, 1.0)),
@@ -550,6 +581,11 @@ mod tests {
         let view = one(json!({ "assets": { "A": 1, "B": -1 }, "return": "5%", "variance": 0.01 })).unwrap();
         assert_eq!((view.terms.len(), view.value), (2, 0.05));
         assert_eq!(view.uncertainty, Uncertainty::Variance(0.01));
+        assert_eq!(view.text, "A - B = 5.00 %");
+        let view = one(json!({ "assets": { "BRK-B": -0.5, "Z": 1 }, "return": -0.012 })).unwrap();
+        assert_eq!(view.text, "- 0.5 \"BRK-B\" + Z = -1.20 %");
+        let view = one(json!({ "view": "A = 5%", "group_weights": null })).unwrap();
+        assert_eq!(view.group_weights, None);
         let view = json!({ "assets": { "A": 1 }, "return": 7.5, "variance": 9 });
         assert_eq!(one(view).unwrap().value, 7.5);
         assert!(one(json!({ "assets": { "A": 1 }, "return": 7.5 })).is_err());

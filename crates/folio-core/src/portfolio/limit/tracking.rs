@@ -15,6 +15,7 @@ use super::turnover::Trades;
 use super::{Limit, Scope};
 use crate::Result;
 use crate::input;
+use crate::portfolio::benchmark;
 use crate::portfolio::solver::active_set::ActiveSet;
 use crate::portfolio::solver::linalg;
 use crate::portfolio::solver::line_search::{MAX_PROGRAMS, TARGET};
@@ -45,7 +46,7 @@ impl Limit for TrackingLimit {
 
     fn read(&mut self, key: &'static str, value: &Value) -> Result<()> {
         if key == "benchmark" {
-            self.benchmark = Some(rate::by_name(key, Kind::Weight, value)?);
+            self.benchmark = Some(benchmark::weights(value)?);
         } else {
             let error = rate::read(key, Kind::Risk, value)?;
             self.max_tracking_error =

@@ -78,6 +78,28 @@ impl Limit for TradeLimits {
     }
 }
 
+/// What the trades from the current weights cost.
+pub(crate) struct TradeCosts {
+    current: Array1<f64>,
+    costs: Vec<f64>,
+}
+
+impl TradeCosts {
+    /// Nothing, where the limits price no trade.
+    pub(crate) fn of(limits: &TradeLimits, universe: &Universe) -> Result<TradeCosts> {
+        let TradeLimits { current_weights, transaction_cost, .. } = limits;
+        let costs = transaction_cost.as_ref().map_or(Ok(Vec::new()), |costs| costs.join(universe, 0.0))?;
+        let current = universe.join_or(current_weights.as_ref().unwrap_or(&BTreeMap::new()), 0.0)?;
+        Ok(TradeCosts { current: Array1::from(current), costs })
+    }
+
+    /// As a share of the value.
+    pub(crate) fn of_trades_to(&self, weights: &Array1<f64>) -> f64 {
+        let changes = weights.iter().zip(&self.current).map(|(weight, current)| (weight - current).abs());
+        self.costs.iter().zip(changes).map(|(cost, change)| cost * change).sum()
+    }
+}
+
 /// A stretch of buying or selling of one ticker, from one distance to w0 to another.
 struct Piece {
     ticker: usize,

@@ -5,16 +5,17 @@ use ndarray::Array1;
 
 use super::parameter::Parameter;
 use super::{Constraints, Key, Objective};
+use crate::input;
 use crate::portfolio::covariance::Covariance;
 use crate::portfolio::limit::Scope;
 use crate::portfolio::market::Market;
 use crate::portfolio::solver::linalg::{self, Cholesky};
-use crate::portfolio::universe::PerTicker;
+use crate::portfolio::universe::{PerTicker, Universe};
 use crate::rate::Kind;
 use crate::task::Cancel;
 use crate::{Error, Result, work};
 
-/// The share of each ticker in the risk; only the proportions matter.
+/// The share of each ticker in the risk; of a full list only the proportions matter.
 const RISK_BUDGETS: Parameter<PerTicker> = Parameter {
     key: "risk_budgets",
     read: |key, value| {
@@ -47,9 +48,34 @@ impl Objective for RiskParity {
         cancel: &Cancel,
     ) -> Result<Array1<f64>> {
         let budgets = constraints.parameters.get(&RISK_BUDGETS)?.unwrap_or(PerTicker::All(1.0));
-        let budgets = budgets.join(market.covariance.universe(), 1.0)?;
+        let universe = market.covariance.universe();
+        let budgets = budgets.join(universe, of_the_unnamed(&budgets, universe)?)?;
         risk_parity(market.covariance, &budgets, cancel)
     }
+}
+
+/// The budget of a ticker that is not named, where `*` says nothing of it. Budgets under one are shares of the risk, and what
+/// they leave is shared equally; budgets of one and over are multiples of what the others have.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for shares that leave nothing, or are mixed with multiples.
+fn of_the_unnamed(budgets: &PerTicker, universe: &Universe) -> Result<f64> {
+    let PerTicker::Each(named) = budgets else { return Ok(1.0) };
+    let others = universe.tickers().iter().filter(|ticker| !named.contains_key(*ticker)).count();
+    let sum: f64 = named.values().sum();
+    if named.is_empty()
+        || named.contains_key("*")
+        || others == 0
+        || named.values().all(|budget| *budget >= 1.0)
+    {
+        return Ok(1.0);
+    }
+    if sum < 1.0 {
+        return Ok((1.0 - sum) / others as f64);
+    }
+    let given = format!("a sum of {sum}, which leaves nothing for {others} tickers");
+    let expected = "shares that sum to less than 1, a budget for every ticker, or for \"*\", which stands for the others";
+    Err(input::invalid(RISK_BUDGETS.key, given, expected))
 }
 
 /// The most Newton steps; ten are usual.

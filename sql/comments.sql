@@ -17,8 +17,8 @@ of both fits and all forecasts in ms, the reason of a failure in status, and in 
 for ets and theta the components (level: a price; trend and drift: of the log price a day).';
 
 COMMENT ON FUNCTION @extschema@.forecast_views(text[], bigint, text[], timestamptz, bigint, regclass, float8) IS
-'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual simple return of the forecast
-at the horizon, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble,
+'Forecasts as views for black_litterman: for each ticker {"assets": {ticker: 1}, "return": r, "variance": v}, r the annual arithmetic return of the forecast
+at the horizon h, (n / h) ln(forecast / last price) and half the annual variance, v the variance that its calibrated interval amounts to. A ticker that cannot be forecast has no view. The arguments are those of forecast_ensemble,
 and periods_per_year as in black_litterman.';
 
 COMMENT ON FUNCTION @extschema@.forecast_intervals(text[], float8[], bigint, text[], timestamptz, bigint, regclass) IS
@@ -181,6 +181,12 @@ COMMENT ON FUNCTION @extschema@.backtest_summary(text[], text, bigint, text, jso
 'What a backtest comes to: one row. annual_return and benchmark_return are compounded; volatility, tracking_error, turnover and the ratios are a year; total_return and cost are shares of the first value.
 max_drawdown: 0 or under, from drawdown_from to drawdown_to; longest_drawdown: periods. hit_rate: the share of periods that gained. excess_kurtosis: 0 of a normal distribution.
 failures: rebalance dates on which no weights could be chosen. Ratios are NULL where nothing varies. The arguments are those of backtest.';
+
+COMMENT ON FUNCTION @extschema@.overfitting_report(float8[], bigint) IS
+'Whether the best of the strategies that were tried is more than the luckiest: one row. returns: a row a period, oldest first, a column a strategy, over what they are to beat (the risk-free rate, a benchmark);
+all that were tried, not only the best. strategy: the column of the largest sharpe_ratio, a period; expected_maximum: the largest that as many without skill would have.
+deflated_sharpe_ratio (Bailey and Lopez de Prado 2014): the probability that it is over that; under 0.95 it may be luck. backtest_overfitting (Bailey and others 2017): how often the best of one half
+of the time is in the worse half of the other; 0.5 is luck. reality_check (White 2000): the p-value of the largest mean; over 0.05 it may be luck. blocks: of time, even, default 16, at least 5 periods each.';
 
 COMMENT ON FUNCTION @extschema@.bl_posterior(float8[], float8[], float8[], float8[], float8[], float8) IS
 'The Black-Litterman posterior of plain arrays (He and Litterman 1999, formulas 8 to 10): covariance N x N, prior N, p K x N, q K,

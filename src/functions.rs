@@ -7,6 +7,7 @@ mod evaluate;
 mod forecast;
 mod market;
 mod orders;
+mod overfitting;
 mod portfolio;
 mod portfolio_risk;
 mod price_report;

@@ -94,10 +94,10 @@ COMMENT ON COLUMN @extschema@.weight.posterior_volatility IS 'Annual volatility'
 COMMENT ON COLUMN @extschema@.weight.active_weight IS 'weight less market_weight';
 COMMENT ON COLUMN @extschema@.weight.risk_contribution IS 'Share of the portfolio''s variance';
 
-COMMENT ON TABLE @extschema@.trade IS 'What each run changes against the newest earlier as_of of its portfolio.';
+COMMENT ON TABLE @extschema@.trade IS 'What each run changes against what its portfolio held: the weights of the newest earlier as_of, as prices had moved them.';
 COMMENT ON COLUMN @extschema@.trade.run_id IS 'The run';
 COMMENT ON COLUMN @extschema@.trade.ticker IS 'As in the price relation';
-COMMENT ON COLUMN @extschema@.trade.previous_weight IS 'Weight of the newest earlier rebalance; 0 if there is none';
+COMMENT ON COLUMN @extschema@.trade.previous_weight IS 'Weight before: that of the newest earlier rebalance as prices had moved it; 0 if there is none';
 COMMENT ON COLUMN @extschema@.trade.weight IS 'Weight of this one';
 COMMENT ON COLUMN @extschema@.trade.change IS 'weight less previous_weight: bought if over zero';
 
@@ -131,7 +131,7 @@ COMMENT ON COLUMN @extschema@.current_weight.portfolio IS 'The portfolio''s name
 COMMENT ON COLUMN @extschema@.current_weight.as_of IS 'Time of the newest price that the run read';
 COMMENT ON COLUMN @extschema@.current_weight.ticker IS 'As in the price relation';
 COMMENT ON COLUMN @extschema@.current_weight.weight IS 'Share of the portfolio';
-COMMENT ON COLUMN @extschema@.current_weight.previous_weight IS 'Weight of the newest earlier rebalance; 0 if there is none';
+COMMENT ON COLUMN @extschema@.current_weight.previous_weight IS 'Weight before: that of the newest earlier rebalance as prices had moved it; 0 if there is none';
 COMMENT ON COLUMN @extschema@.current_weight.market_weight IS 'Share of the market, or of the prior';
 COMMENT ON COLUMN @extschema@.current_weight.prior_return IS 'Annual return before the views';
 COMMENT ON COLUMN @extschema@.current_weight.view_return IS 'Annual return that the views on this ticker state';
@@ -150,7 +150,7 @@ COMMENT ON VIEW @extschema@.trade_history IS 'The trades of every rebalance: a r
 COMMENT ON COLUMN @extschema@.trade_history.portfolio IS 'The portfolio''s name';
 COMMENT ON COLUMN @extschema@.trade_history.as_of IS 'Time of the newest price that the run read';
 COMMENT ON COLUMN @extschema@.trade_history.ticker IS 'As in the price relation';
-COMMENT ON COLUMN @extschema@.trade_history.previous_weight IS 'Weight of the newest earlier rebalance; 0 if there is none';
+COMMENT ON COLUMN @extschema@.trade_history.previous_weight IS 'Weight before: that of the newest earlier rebalance as prices had moved it; 0 if there is none';
 COMMENT ON COLUMN @extschema@.trade_history.weight IS 'Weight of this one';
 COMMENT ON COLUMN @extschema@.trade_history.change IS 'weight less previous_weight: bought if over zero';
 

@@ -151,14 +151,31 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     END;
 $$;
 
--- The weights that a run's portfolio held before: those of the newest earlier as_of, as {ticker: weight}.
-CREATE FUNCTION folio_internal.weights_before(portfolio_id integer, as_of timestamptz) RETURNS jsonb
+-- The weights that a run's portfolio holds before it, as {ticker: weight}: those of the newest earlier as_of, moved by the
+-- prices since then, from a ticker's first to its last. What they left of 1 is cash without interest, as in
+-- growth_of_weights. A portfolio that has lost everything holds nothing.
+CREATE FUNCTION folio_internal.weights_before(run @extschema@.run) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_object_agg(weight.ticker, weight.weight)
-    FROM (SELECT run_id FROM @extschema@.rebalance AS r
-          WHERE r.portfolio_id = weights_before.portfolio_id AND r.as_of < weights_before.as_of
-          ORDER BY r.as_of DESC LIMIT 1) AS before
-    JOIN @extschema@.weight USING (run_id);
+    WITH before AS MATERIALIZED (
+        SELECT r.run_id, r.as_of FROM @extschema@.rebalance AS r
+        WHERE r.portfolio_id = run.portfolio_id AND r.as_of < run.as_of
+        ORDER BY r.as_of DESC LIMIT 1),
+    held AS MATERIALIZED (
+        SELECT w.ticker, w.weight FROM before JOIN @extschema@.weight AS w USING (run_id)),
+    price AS MATERIALIZED (
+        SELECT q.ticker, q.ts, q.close
+        FROM before, (SELECT array_agg(held.ticker) AS tickers FROM held WHERE held.weight <> 0 HAVING count(*) > 0) AS names,
+             folio_internal.prices_between(folio_internal.owner_of(run), run.settings ->> 'prices', names.tickers,
+                 before.as_of, run.as_of, run.time_zone) AS q
+        WHERE q.close BETWEEN 1e-100 AND 1e100),
+    ends AS (
+        SELECT ticker, (array_agg(close ORDER BY ts DESC))[1] / (array_agg(close ORDER BY ts))[1] AS growth
+        FROM price GROUP BY ticker),
+    moved AS (
+        SELECT held.ticker, held.weight, held.weight * coalesce(ends.growth, 1) AS amount FROM held LEFT JOIN ends USING (ticker)),
+    worth AS (
+        SELECT 1 + sum(amount - weight) AS value FROM moved)
+    SELECT jsonb_object_agg(moved.ticker, moved.amount / worth.value) FROM moved, worth WHERE worth.value > 0;
 $$;
 
 -- The portfolio's own views, then those that the run's forecasts amount to.
@@ -174,13 +191,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE view IS NOT NULL;
 $$;
 
--- Weights, views and trades of a run whose forecasts are there. The prices are read once, as the portfolio's owner.
+-- Weights, views and trades of a run whose forecasts are there. Prices are read as the portfolio's owner.
 CREATE FUNCTION folio_internal.write_portfolio(run @extschema@.run) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p @extschema@.portfolio := jsonb_populate_record(NULL::@extschema@.portfolio, run.settings);
     views jsonb := folio_internal.views_of(run);
-    held jsonb := folio_internal.weights_before(run.portfolio_id, run.as_of);
+    held jsonb := folio_internal.weights_before(run);
     constraints jsonb := folio_internal.constraints_with(p.constraints,
         (SELECT jsonb_object_agg(key, value) FROM jsonb_each(held) WHERE key = ANY (run.tickers)));
     computed record;

@@ -37,6 +37,17 @@ pub fn matrix(argument: &str, array: Array<'_, f64>, columns: usize) -> Result<A
     }
 }
 
+/// A matrix from a two-dimensional array with rows of any length.
+pub fn table(argument: &str, array: Array<'_, f64>) -> Result<Array2<f64>> {
+    let (values, shape) = values_and_shape(argument, array)?;
+    let wrong = || wrong_shape(argument, &shape, "two dimensions");
+    match shape[..] {
+        [] => Ok(Array2::zeros((0, 0))),
+        [rows, columns] => Array2::from_shape_vec((rows, columns), values).map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
+}
+
 /// A square matrix, given as one or by its diagonal.
 pub fn matrix_or_diagonal(argument: &str, array: Array<'_, f64>) -> Result<Array2<f64>> {
     let (values, shape) = values_and_shape(argument, array)?;

@@ -121,7 +121,7 @@ sql_function! {
 }
 
 sql_function! {
-    /// Forecasts as views for black_litterman: the annual return of each ticker's forecast at the horizon, with the
+    /// Forecasts as views for black_litterman: the annual arithmetic return of each ticker's forecast at the horizon, with the
     /// variance of its calibrated interval. A ticker that cannot be forecast has no view.
     #[pg_extern(stable, parallel_unsafe, cost = 1000000)]
     fn forecast_views(tickers, horizon, models, as_of, history, prices, later) given arguments

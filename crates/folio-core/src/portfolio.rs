@@ -16,6 +16,7 @@ pub mod limit;
 pub mod market;
 pub mod memory;
 pub mod objective;
+pub mod overfitting;
 pub mod request;
 mod scenario;
 mod solver;

@@ -102,6 +102,9 @@ pub const OTHERS: &[Call] = &[
     call(
         "SELECT bl_posterior('{{0.04,0.01},{0.01,0.09}}', '{0.05,0.06}', '{{1,0}}', '{0.07}', '{0.01}', 0.05)",
     ),
+    call(
+        "SELECT overfitting_report((SELECT array_agg(ARRAY[sin(n), cos(n * n)]) FROM generate_series(1, 80) AS n))",
+    ),
     call("SELECT fix_nonpositive_semidefinite('{{1,2},{2,1}}')"),
     call("SELECT by_ticker('caps', 'market_cap')"),
     call("SELECT running_calls()"),

@@ -486,10 +486,17 @@ fn trades_are_against_the_weights_before_and_limited_by_them() {
     let turnovers =
         "SELECT string_agg(round(turnover::numeric, 6)::text, ' ' ORDER BY run_id) FROM run_history";
     assert_eq!(text(&mut session, turnovers), "1.000000 0.050000");
-    let previous = "SELECT count(*)::text FROM trade_history AS t JOIN weight_history AS h USING (ticker)
-        WHERE t.as_of = '2022-11-01' AND h.as_of = '2022-10-03' AND t.previous_weight = h.weight
-          AND t.change = t.weight - t.previous_weight";
-    assert_eq!(text(&mut session, previous), "3");
+    // What was held is what prices had made of it.
+    let previous = "
+        WITH moved AS (
+            SELECT h.ticker, h.weight, h.weight * after.close / before.close AS amount FROM weight_history AS h
+            JOIN prices AS before ON before.ticker = h.ticker AND before.ts = '2022-10-03'
+            JOIN prices AS after ON after.ticker = h.ticker AND after.ts = '2022-11-01'
+            WHERE h.as_of = '2022-10-03')
+        SELECT count(*) || ' ' || bool_or(abs(t.previous_weight - moved.weight) > 0.001) FROM trade_history AS t JOIN moved USING (ticker)
+        WHERE t.as_of = '2022-11-01' AND t.change = t.weight - t.previous_weight
+          AND abs(t.previous_weight - amount / (SELECT sum(amount) FROM moved)) < 1e-12";
+    assert_eq!(text(&mut session, previous), "3 true");
 }
 
 #[test]

@@ -38,7 +38,7 @@ JOIN forecast_ensemble('FAST', horizon => 5, level => 0.5, models => '{naive}') 
 SELECT model, weight > 0.5 AS weighs_more, relative_mae < 0.6 AS is_better, status FROM forecast_members('{FAST}', horizon => 3, models => '{naive,arima}');
 SELECT round(sum(weight)::numeric, 12) AS weights, count(*) AS members FROM forecast_members('{FAST}', horizon => 3);
 -- A forecast as a view: the line's growth in a year of 365 days, since it has a price every day, whatever the horizon.
-SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((exp(0.365) - 1)::numeric, 6) AS expected,
+SELECT jsonb_array_length(v) AS views, v -> 0 -> 'assets' AS assets, round((v -> 0 ->> 'return')::numeric, 6) AS annual_return, round((0.365 + (v -> 0 ->> 'variance')::float8 * 10 / 365 / 2)::numeric, 6) AS expected,
        (v -> 0 ->> 'variance')::float8 > 0 AS has_variance
 FROM forecast_views('{LINE,NONE}', horizon => 10, models => '{drift}') AS v;
 -- The rest is annualised as trading days are, and nothing is said of it.
@@ -123,6 +123,9 @@ SELECT s.periods = b.days - 1 AS periods, abs(s.total_return - b.last_value + 1)
 FROM backtest_summary('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]') AS s,
      (SELECT count(*) AS days, (array_agg(value ORDER BY ts DESC))[1] AS last_value, sum(cost) AS cost, min(drawdown) AS drawdown, count(turnover) AS dates
       FROM backtest('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]')) AS b;
+-- Two waves without a trend, and one with it.
+SELECT strategy, strategies, periods, sharpe_ratio > expected_maximum AS over_luck, deflated_sharpe_ratio > 0.95 AS deflated, backtest_overfitting, reality_check < 0.05 AS real
+FROM overfitting_report((SELECT array_agg(ARRAY[sin(n), cos(n * n), sin(n * n) + 1] ORDER BY n) FROM generate_series(1, 200) AS n));
 SELECT mean, covariance FROM bl_posterior('{{0.25,0},{0,0.25}}', '{0.125,0.25}', '{{1,0}}', '{0.375}', '{0.125}', 0.5);
 -- A matrix of one's own with an eigenvalue of -1, made one that is accepted.
 SELECT fixed_matrix, smallest_eigenvalue, largest_change FROM fix_nonpositive_semidefinite('{{1,2},{2,1}}', fix_method => 'diag');

@@ -22,8 +22,8 @@ LANGUAGE sql AS $$
            252 * ln(1 + p.expected_return) / (SELECT ln(1 + expected_return) FROM portfolio_performance('{"A": 1}', prior => 'historical', prices => 'days')),
            -- A mean and a variance of n periods: (n m - r) / (n v).
            market_implied_risk_aversion('A', prices => prices),
-           252 * ln(1 + (forecast_views('{A}', horizon => 5, models => '{naive,drift}', prices => prices) -> 0 ->> 'return')::float8)
-               / ln(1 + (forecast_views('{A}', horizon => 5, models => '{naive,drift}', prices => 'days') -> 0 ->> 'return')::float8)
+           252 * (forecast_views('{A}', horizon => 5, models => '{naive,drift}', prices => prices) -> 0 ->> 'return')::float8
+               / (forecast_views('{A}', horizon => 5, models => '{naive,drift}', prices => 'days') -> 0 ->> 'return')::float8
     FROM portfolio_performance('{"A": 1}', prior => 'historical', prices => prices) AS p
 $$;
 SET client_min_messages = warning;

@@ -135,6 +135,11 @@ COMMENT ON FUNCTION @extschema@.view_report(text[], jsonb, jsonb, text, float8, 
 'What each view did in the same call of black_litterman: its return before and after, how far it pulled the posterior, its variance (omega),
 the confidence that it amounts to, and its contribution to each unconstrained weight. The arguments are those of black_litterman.';
 
+COMMENT ON FUNCTION @extschema@.weight_report(text[], jsonb, jsonb, text, float8, float8, float8, text, text, jsonb, bigint, timestamptz, regclass, float8) IS
+'Why each weight of the same call of black_litterman is what it is: a row per ticker. view_pull: what the views add to prior_return. limits: those that bind on the ticker, NULL where none does.
+weight_without, return_without, volatility_without: its weight, and what the portfolio would be expected to return at which volatility, a year, by the same call without these limits
+(a lower bound over 0 falls to 0, another one to -1, an upper bound rises to 1). Each set of limits that bind together is a computation more. The arguments are those of black_litterman.';
+
 COMMENT ON FUNCTION @extschema@.optimize_portfolio(text[], text, jsonb, text, jsonb, float8, float8, text, bigint, timestamptz, regclass, float8) IS
 'Weights from the prior alone, without views: a row per ticker. The arguments are those of black_litterman; prior may be historical.';
 

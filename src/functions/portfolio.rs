@@ -8,6 +8,7 @@ use folio_core::portfolio::covariance::{self, FixMethod};
 use folio_core::portfolio::market::Tau;
 use folio_core::portfolio::memory;
 use folio_core::portfolio::request;
+use folio_core::portfolio::weight_report;
 use folio_core::task;
 use pgrx::Array;
 use pgrx::prelude::*;
@@ -49,6 +50,22 @@ sql_function! {
             let contribution = by_ticker(&tickers, &view.contribution);
             (view, contribution)
         }))
+    }
+}
+
+sql_function! {
+    /// Why each weight of the same call of black_litterman is what it is: a row per ticker.
+    #[pg_extern(stable, parallel_unsafe, cost = 10000000)]
+    fn weight_report(tickers, views, market, objective, constraints, source, later) given arguments
+    -> rows of report {
+        ticker: Text, weight: f64, market_weight: f64, prior_return: f64, view_pull: f64, risk_contribution: Option<f64>,
+        limits: Option<Text> = (!report.limits.is_empty()).then(|| Text(report.limits.join("; "))),
+        weight_without: Option<f64> = report.without.map(|without| without.weight),
+        return_without: Option<f64> = report.without.map(|without| without.expected_return),
+        volatility_without: Option<f64> = report.without.map(|without| without.volatility),
+    } {
+        let request = arguments.request()?;
+        arguments.compute(move |returns, cancel| weight_report::weight_report(&request, returns, cancel))
     }
 }
 

@@ -25,4 +25,5 @@ pub mod universe;
 pub mod view_input;
 pub mod view_of_forecast;
 pub mod views;
+pub mod weight_report;
 pub(crate) mod whole_shares;

@@ -15,6 +15,7 @@ use folio_core::portfolio::request::{
 };
 use folio_core::portfolio::universe::Universe;
 use folio_core::portfolio::views::Views;
+use folio_core::portfolio::weight_report::weight_report;
 use folio_core::task::Cancel;
 use ndarray::{Array1, Array2};
 use portfolio_support::*;
@@ -272,6 +273,58 @@ fn each_view_has_a_confidence_and_a_reason_where_none_is_implied() {
     let report = &run(&request(json!([own]))).unwrap().views[0];
     assert_eq!(report.view, "AAPL = 10.00 %");
     assert!((report.confidence - report.implied_confidence.unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn a_weight_report_names_the_limits_that_bind_and_what_is_without_them() {
+    let with = |constraints: Value| {
+        let constraints = Constraints::from_json(&constraints).unwrap();
+        let objective = by_name("max_quadratic_utility").unwrap();
+        Request {
+            constraints,
+            objective,
+            risk_aversion: RiskAversion::new(2.5).unwrap(),
+            ..request(four_views())
+        }
+    };
+    let limits = json!({ "max_weight": 0.12 });
+    let rows = weight_report(&with(limits.clone()), &returns(), &Cancel::default()).unwrap();
+    let allocation = run(&with(limits)).unwrap();
+    let capped: Vec<usize> = (0..20).filter(|i| allocation.holdings[*i].weight > 0.12 - 1e-9).collect();
+    assert!(capped.len() > 1 && capped.len() < 9, "{capped:?}");
+    for (index, (row, holding)) in rows.iter().zip(&allocation.holdings).enumerate() {
+        assert_eq!((&row.ticker, row.weight), (&holding.ticker, holding.weight));
+        assert_eq!(row.view_pull, holding.posterior_return - holding.prior_return);
+        assert_eq!(row.limits == ["max_weight 0.12"], capped.contains(&index), "{row:?}");
+        assert_eq!(row.limits == ["long only"], holding.weight < 1e-9, "{row:?}");
+        assert_eq!(row.without.is_none(), row.limits.is_empty());
+    }
+    // The same call with one bound lifted; what one gives up is utility.
+    let first = capped[0];
+    let ticker = TICKERS[first];
+    let lifted = run(&with(json!({ "max_weight": { ticker: 1.0, "*": 0.12 } }))).unwrap();
+    let without = rows[first].without.unwrap();
+    assert!((without.weight - lifted.holdings[first].weight).abs() < 1e-7 && without.weight > 0.121);
+    let delta = 2.5;
+    let utility = |mean: f64, volatility: f64| mean - delta / 2.0 * volatility * volatility;
+    let own = utility(allocation.expected_return, allocation.volatility);
+    assert!(utility(without.expected_return, without.volatility) > own);
+    // Limits of all weights together bind on each; what follows from the covariance keeps to none.
+    let tight = json!({ "max_turnover": 0.1, "current_weights": { "KO": 1 } });
+    let rows = weight_report(&with(tight), &returns(), &Cancel::default()).unwrap();
+    assert!(rows.iter().all(|row| row.limits.contains(&"max_turnover 0.1".to_owned())), "{rows:?}");
+    let label = |ticker: &str| if ["AAPL", "AMD", "MSFT"].contains(&ticker) { "Tech" } else { "Rest" };
+    let labels: serde_json::Map<String, Value> =
+        TICKERS.iter().map(|ticker| ((*ticker).to_owned(), json!(label(ticker)))).collect();
+    let tech = json!({ "groups": { "sector": labels }, "group_max": { "sector:Tech": 0.1 } });
+    let rows = weight_report(&with(tech), &returns(), &Cancel::default()).unwrap();
+    for row in rows {
+        let expected = label(&row.ticker) == "Tech";
+        assert_eq!(row.limits.contains(&"sector:Tech at most 0.1".to_owned()), expected, "{row:?}");
+    }
+    let hrp = Request { objective: by_name("hrp").unwrap(), ..request(four_views()) };
+    let rows = weight_report(&hrp, &returns(), &Cancel::default()).unwrap();
+    assert!(rows.iter().all(|row| row.limits.is_empty() && row.without.is_none()));
 }
 
 #[test]

@@ -46,6 +46,10 @@ pub const READERS: &[(&str, &str)] = &[
     ),
     ("black_litterman", "SELECT count(*) FROM black_litterman(prices => '@')"),
     ("view_report", "SELECT count(*) FROM view_report(prices => '@')"),
+    (
+        "weight_report",
+        "SELECT count(*) FROM weight_report(constraints => '{\"max_weight\": 0.4}', prices => '@')",
+    ),
     ("optimize_portfolio", "SELECT count(*) FROM optimize_portfolio(prices => '@')"),
     ("efficient_frontier", "SELECT count(*) FROM efficient_frontier(points => 3, prices => '@')"),
     ("value_at_risk", "SELECT count(*) FROM value_at_risk('{\"A\": 0.5, \"BB\": 0.5}', prices => '@')"),

@@ -123,6 +123,9 @@ SELECT s.periods = b.days - 1 AS periods, abs(s.total_return - b.last_value + 1)
 FROM backtest_summary('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]') AS s,
      (SELECT count(*) AS days, (array_agg(value ORDER BY ts DESC))[1] AS last_value, sum(cost) AS cost, min(drawdown) AS drawdown, count(turnover) AS dates
       FROM backtest('{SLOW,FAST}', lookback => 60, transaction_cost => 0.001, benchmark => '{"SLOW": "50 %"}', views => '["FAST - SLOW = 5%"]')) AS b;
+-- Why a weight is what it is.
+SELECT ticker, round(weight::numeric, 3) AS weight, limits, weight_without > weight + 0.01 AS more_without, volatility_without > 0 AS volatile
+FROM weight_report('{SLOW,FAST,LINE}', views => '["SLOW = 5%"]', objective => 'min_volatility', constraints => '{"max_weight": 0.4}');
 -- Two waves without a trend, and one with it.
 SELECT strategy, strategies, periods, sharpe_ratio > expected_maximum AS over_luck, deflated_sharpe_ratio > 0.95 AS deflated, backtest_overfitting, reality_check < 0.05 AS real
 FROM overfitting_report((SELECT array_agg(ARRAY[sin(n), cos(n * n), sin(n * n) + 1] ORDER BY n) FROM generate_series(1, 200) AS n));

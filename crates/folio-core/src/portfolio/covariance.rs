@@ -6,6 +6,7 @@
 
 #![deny(dead_code, reason = "a covariance that is not in the list")]
 
+mod best;
 mod constant_correlation;
 mod constant_variance;
 mod dcc;
@@ -77,15 +78,17 @@ struct Number {
 struct Estimate {
     matrix: Array2<f64>,
     shrinkage: Option<f64>,
+    /// What was chosen, of one that chooses.
+    chosen: Option<CovarianceMethod>,
 }
 
 impl Estimate {
     fn plain(matrix: Array2<f64>) -> Estimate {
-        Estimate { matrix, shrinkage: None }
+        Estimate { matrix, shrinkage: None, chosen: None }
     }
 
     fn shrunk(matrix: Array2<f64>, shrinkage: f64) -> Estimate {
-        Estimate { matrix, shrinkage: Some(shrinkage) }
+        Estimate { matrix, shrinkage: Some(shrinkage), chosen: None }
     }
 }
 
@@ -104,6 +107,7 @@ static ESTIMATORS: &[&dyn Estimator] = &[
     &nonlinear_shrinkage::NonlinearShrinkage,
     &dcc::Dcc,
     &dcc_nl::DccNl,
+    &best::Best,
 ];
 
 /// The estimator where none is named.
@@ -154,7 +158,7 @@ impl CovarianceMethod {
     /// # Errors
     /// [`Error::UnknownName`] with the valid names, [`Error::InvalidArgument`] for a number that makes no sense.
     pub fn parse(text: &str) -> Result<CovarianceMethod> {
-        CovarianceMethod::parse_over(text, 1)
+        CovarianceMethod::parse_with(text, None)
     }
 
     /// The same, where one that forecasts over a horizon and is given none takes this one.
@@ -162,6 +166,10 @@ impl CovarianceMethod {
     /// # Errors
     /// As [`CovarianceMethod::parse`].
     pub fn parse_over(text: &str, horizon: usize) -> Result<CovarianceMethod> {
+        CovarianceMethod::parse_with(text, Some(horizon))
+    }
+
+    fn parse_with(text: &str, horizon: Option<usize>) -> Result<CovarianceMethod> {
         let (name, given) = match text.trim().strip_suffix(')').and_then(|text| text.split_once('(')) {
             Some((name, number)) => (name.trim(), Some(parse_number(number)?)),
             None => (text.trim(), None),
@@ -179,7 +187,8 @@ impl CovarianceMethod {
                 ));
             }
             (Some(takes), given) => {
-                let default = if takes.is_horizon { horizon as f64 } else { takes.default };
+                let told = horizon.filter(|_| takes.is_horizon);
+                let default = told.map_or(takes.default, |horizon| horizon as f64);
                 let number = given.unwrap_or(default);
                 if !(takes.valid)(number) {
                     return Err(input::invalid("covariance", written(number), takes.expected));
@@ -213,12 +222,12 @@ impl CovarianceMethod {
                 return Err(input::invalid("returns", format!("{bad} of {ticker}"), "finite returns"));
             }
         }
-        let Estimate { matrix, shrinkage } = self.estimator.estimate(returns, self.number, cancel)?;
+        let Estimate { matrix, shrinkage, chosen } = self.estimator.estimate(returns, self.number, cancel)?;
         let matrix = matrix * periods;
         if !self.estimator.is_semidefinite() {
             return Covariance::new(universe, matrix, cancel);
         }
-        Ok(Covariance { universe, matrix, shrinkage })
+        Ok(Covariance { universe, matrix, shrinkage, chosen })
     }
 }
 
@@ -236,6 +245,7 @@ pub struct Covariance {
     universe: Universe,
     matrix: Array2<f64>,
     shrinkage: Option<f64>,
+    chosen: Option<CovarianceMethod>,
 }
 
 impl Covariance {
@@ -248,12 +258,12 @@ impl Covariance {
     /// [`fix_nonpositive_semidefinite`] makes a matrix without.
     pub fn new(universe: Universe, matrix: Array2<f64>, cancel: &Cancel) -> Result<Covariance> {
         let matrix = semidefinite("covariance", matrix.view(), universe.len(), cancel)?;
-        Ok(Covariance { universe, matrix, shrinkage: None })
+        Ok(Covariance { universe, matrix, shrinkage: None, chosen: None })
     }
 
     /// A covariance computed from a positive semidefinite one by a rule that keeps it so.
     pub(crate) fn derived(universe: Universe, matrix: Array2<f64>) -> Covariance {
-        Covariance { universe, matrix, shrinkage: None }
+        Covariance { universe, matrix, shrinkage: None, chosen: None }
     }
 
     /// The tickers.
@@ -269,6 +279,11 @@ impl Covariance {
     /// The weight of the shrinkage target, 0 to 1, for a method that shrinks.
     pub fn shrinkage(&self) -> Option<f64> {
         self.shrinkage
+    }
+
+    /// Which covariance was chosen, by one that chooses.
+    pub fn chosen(&self) -> Option<CovarianceMethod> {
+        self.chosen
     }
 
     /// The correlation of two tickers by their places; `None` where one of them does not vary.

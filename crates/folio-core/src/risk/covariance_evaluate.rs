@@ -248,7 +248,7 @@ impl CovarianceEvaluation {
         mean_squares: &Array1<f64>,
         cancel: &Cancel,
     ) -> Result<Shown> {
-        let spectrum = Spectrum::of(covariance, cancel)?;
+        let spectrum = Spectrum::of(covariance.matrix().view(), cancel)?;
         let mut portfolios = [None, None];
         for (held, objective) in portfolios.iter_mut().zip([MIN_VOLATILITY, by_name("risk_parity")?]) {
             *held = self.hold(objective, covariance, came, cancel)?;

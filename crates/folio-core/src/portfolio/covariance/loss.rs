@@ -11,7 +11,6 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
-use super::Covariance;
 use crate::Result;
 use crate::portfolio::solver::linalg;
 use crate::task::Cancel;
@@ -29,8 +28,8 @@ pub(crate) struct Spectrum {
 impl Spectrum {
     /// # Errors
     /// [`crate::Error::SolverFailed`], [`crate::Error::Cancelled`].
-    pub(crate) fn of(covariance: &Covariance, cancel: &Cancel) -> Result<Spectrum> {
-        let (values, vectors) = linalg::eigen(covariance.matrix().view(), cancel)?;
+    pub(crate) fn of(covariance: ArrayView2<'_, f64>, cancel: &Cancel) -> Result<Spectrum> {
+        let (values, vectors) = linalg::eigen(covariance, cancel)?;
         Ok(Spectrum { values, vectors })
     }
 

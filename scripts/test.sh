@@ -56,7 +56,7 @@ cluster() {
   clients default
   clients preload
   if has_cron; then
-    clients cron --test desk --test hostile --test hostile_means
+    clients cron --test desk --test hostile --test hostile_means --test restore
   else
     say "  NOT TESTED: schedules, for this Postgres $PG has no pg_cron"
   fi

@@ -9,7 +9,7 @@ use cluster_tests::{Database, PATIENCE, RESULT_TABLES, backend, host, process, s
 use postgres::{Client, SimpleQueryMessage};
 use std::io::Read;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What every cell says that a statement gives.
 fn all_cells(session: &mut Client, statement: &str) -> String {

@@ -131,6 +131,11 @@ fn what_misses_its_role_comes_when_the_role_is_there() {
         let state = refused(&mut restored, "mallory", &format!("DELETE FROM folio.{table}"));
         assert_eq!(state, "42501", "{table}");
     }
+    // A grant to nobody takes those of its table to others with it.
+    run(
+        &mut restored,
+        "SELECT grant_desk('alice'), grant_desk('mallory'); GRANT SELECT ON prices TO alice, mallory",
+    );
     // What is new does not meet what is still to come.
     allowed(
         &mut restored,

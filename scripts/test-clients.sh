@@ -10,6 +10,8 @@ venv=$ROOT/target/clients/venv node=$ROOT/target/clients/node table=$ROOT/target
 need_venv "$venv" tests/clients/requirements.txt
 command -v node >/dev/null || scripts/setup.sh package nodejs npm
 [ -e /usr/share/doc/odbc-postgresql ] || scripts/setup.sh package odbc-postgresql unixodbc
+command -v java >/dev/null || scripts/setup.sh package default-jre-headless
+[ -e /usr/share/java/postgresql.jar ] || scripts/setup.sh package libpostgresql-jdbc-java
 mkdir -p "$node"
 cp tests/clients/package.json "$node/"
 [ -d "$node/node_modules/pg" ] || quietly npm install --prefix "$node" --no-audit --no-fund

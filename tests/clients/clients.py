@@ -8,8 +8,11 @@ The expected answer of a call is the server's own to the same statement with lit
 import asyncio
 import json
 import os
+import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from datetime import datetime
 
 from calls import CALLS, ERROR, Json
@@ -232,6 +235,101 @@ class Odbc(Client):
         return error.args[0]
 
 
+def forwarded(path):
+    """A port of 127.0.0.1 that leads to a server's socket: what knows no such socket connects there."""
+
+    class Way(socketserver.BaseRequestHandler):
+        def handle(self):
+            with socket.socket(socket.AF_UNIX) as server:
+                server.connect(path)
+                back = threading.Thread(target=pump, args=(server, self.request))
+                back.start()
+                pump(self.request, server)
+                back.join()
+
+    def pump(source, sink):
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other end has gone
+
+    ways = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Way)
+    ways.daemon_threads = True
+    threading.Thread(target=ways.serve_forever, daemon=True).start()
+    return ways.server_address[1]
+
+
+class Jdbc(Client):
+    """The driver of Java in a Java machine inside of this process."""
+
+    name = "JDBC"
+    needs = "`setObject(i, json, Types.OTHER)` for JSON"
+    mode = "extended"
+    JAR = "/usr/share/java/postgresql.jar"
+
+    def __init__(self, host, database):
+        import jpype
+        import jpype.imports  # noqa: F401
+
+        super().__init__(host, database)
+        if not jpype.isJVMStarted():
+            jpype.startJVM(classpath=[self.JAR])
+        port = forwarded(f"{host}/.s.PGSQL.5432")
+        self.url = f"jdbc:postgresql://127.0.0.1:{port}/{database}?user={USER}&preferQueryMode={self.mode}&sslmode=disable"
+
+    def place(self, number):
+        return "?"
+
+    def set(self, statement, number, value):
+        from java.sql import Types
+        from java.time import OffsetDateTime
+
+        match value:
+            case None:
+                statement.setNull(number, Types.NULL)
+            case bool():
+                statement.setBoolean(number, value)
+            case int():
+                statement.setLong(number, value)
+            case float():
+                statement.setDouble(number, value)
+            case list():
+                statement.setArray(number, statement.getConnection().createArrayOf("text", value))
+            case Json():
+                statement.setObject(number, value.text, Types.OTHER)
+            case datetime():
+                statement.setObject(number, OffsetDateTime.parse(value.isoformat()))
+            case _:
+                statement.setString(number, value)
+
+    def run(self, sql, values):
+        from java.sql import DriverManager
+
+        connection = DriverManager.getConnection(self.url)
+        try:
+            statement = connection.prepareStatement(placed(sql, self.place))
+            for number, value in enumerate(values, 1):
+                self.set(statement, number, value)
+            connection.setAutoCommit(False)
+            row = statement.executeQuery()
+            row.next()
+            found = row.getString(1)
+            return None if found is None else str(found)
+        finally:
+            connection.rollback() if not connection.getAutoCommit() else None
+            connection.close()
+
+    def state(self, error):
+        return str(error.getSQLState()) if hasattr(error, "getSQLState") else str(error)
+
+
+class JdbcSimple(Jdbc):
+    name = "JDBC, simple mode"
+    mode = "simple"
+
+
 class Program(Client):
     """A client of another language: a program that reads the calls as JSON and writes its answers so."""
 
@@ -257,7 +355,7 @@ class Node(Program):
     name = "node-postgres"
 
 
-PYTHON = [Psycopg, PsycopgSimple, PsycopgNumpy, Psycopg2, Pg8000, SqlAlchemy, Asyncpg, Adbc, Odbc]
+PYTHON = [Psycopg, PsycopgSimple, PsycopgNumpy, Psycopg2, Pg8000, SqlAlchemy, Asyncpg, Adbc, Odbc, Jdbc, JdbcSimple]
 
 
 def missing(client):
